@@ -1,0 +1,1 @@
+"""The REST resources over HTTP."""

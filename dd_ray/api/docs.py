@@ -1,0 +1,251 @@
+"""GET /openapi.json and /docs: the API described out of the tables and parameter models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+from fastapi.openapi.docs import get_swagger_ui_html
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from dd_ray import __version__
+from dd_ray.connectors.spec import ConnectorSpec
+from dd_ray.connectors.table import CONNECTORS
+from dd_ray.mllibs.spec import MLLibSpec
+from dd_ray.mllibs.table import MLLIBS
+from dd_ray.outputs.params import OutputParams
+from dd_ray.services.answer import dumps
+from dd_ray.services.definition import ModelParams
+
+_REF = "#/components/schemas/{model}"
+_ANY_TYPE = "Bodies are read as JSON whatever their Content-Type says."
+
+
+def docs_routes() -> list[Route]:
+    """The routes of the documentation."""
+    return [Route("/openapi.json", _openapi), Route("/docs", _page)]
+
+
+async def _openapi(request: Request) -> Response:
+    return Response(_document(), media_type="application/json")
+
+
+async def _page(request: Request) -> Response:
+    return get_swagger_ui_html(openapi_url="/openapi.json", title="dd-ray")
+
+
+@cache
+def _document() -> bytes:
+    return dumps(openapi(CONNECTORS, MLLIBS))
+
+
+def openapi(connectors: Iterable[ConnectorSpec], mllibs: Iterable[MLLibSpec]) -> dict[str, Any]:
+    """The OpenAPI 3.1 document; loads no mllib and no connector."""
+    connectors, mllibs = list(connectors), list(mllibs)
+    models: list[type[BaseModel]] = [spec.params for spec in connectors]
+    models += [spec.params for spec in mllibs]
+    models += [OutputParams, ModelParams]
+    refs, definitions = models_json_schema(
+        [(model, "validation") for model in dict.fromkeys(models)], ref_template=_REF
+    )
+    schemas = definitions.get("$defs", {}) | _calls(connectors, mllibs, refs) | _answers()
+    for spec in connectors:
+        name = refs[(spec.params, "validation")]["$ref"].rpartition("/")[2]
+        schemas[name]["properties"]["connector"] = {
+            "const": spec.name,
+            "description": spec.description,
+        }
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "dd-ray",
+            "version": __version__,
+            "description": f"The DeepDetect API on a Ray cluster. {_ANY_TYPE}",
+        },
+        "paths": _paths(),
+        "components": {"schemas": schemas},
+    }
+
+
+def _calls(connectors: list[ConnectorSpec], mllibs: list[MLLibSpec], refs: Any) -> dict[str, Any]:
+    """The bodies of the three calls."""
+
+    def ref(model: type[BaseModel]) -> Any:
+        return refs[(model, "validation")]
+
+    parameters = {
+        "type": "object",
+        "properties": {
+            "input": {"anyOf": [ref(spec.params) for spec in connectors]},
+            "mllib": {"anyOf": [ref(spec.params) for spec in mllibs]},
+            "output": ref(OutputParams),
+        },
+    }
+    service = {"type": "string", "description": "Name of the service"}
+    data = {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "Paths, URLs or contents; of a training the first is the training set,"
+        " the others are test sets",
+    }
+    return {
+        "Parameters": parameters,
+        "CreateCall": {
+            "type": "object",
+            "required": ["mllib", "model", "parameters"],
+            "properties": {
+                "mllib": {"enum": [spec.name for spec in mllibs]},
+                "description": {"type": "string", "default": ""},
+                "type": {"type": "string", "default": "supervised"},
+                "model": ref(ModelParams),
+                "parameters": {"$ref": _REF.format(model="Parameters")},
+            },
+        },
+        "TrainCall": {
+            "type": "object",
+            "required": ["service", "data"],
+            "properties": {
+                "service": service,
+                "async": {
+                    "type": "boolean",
+                    "default": True,
+                    "description": "Whether to answer at once with a job instead of the result",
+                },
+                "data": data,
+                "parameters": {"$ref": _REF.format(model="Parameters")},
+            },
+        },
+        "PredictCall": {
+            "type": "object",
+            "required": ["service", "data"],
+            "properties": {
+                "service": service,
+                "data": data,
+                "parameters": {"$ref": _REF.format(model="Parameters")},
+            },
+        },
+    }
+
+
+def _answers() -> dict[str, Any]:
+    return {
+        "Answer": {
+            "type": "object",
+            "required": ["status"],
+            "properties": {
+                "status": {
+                    "type": "object",
+                    "required": ["code", "msg"],
+                    "properties": {
+                        "code": {"type": "integer", "description": "The HTTP status"},
+                        "msg": {"type": "string"},
+                        "dd_code": {"type": "integer", "description": "DeepDetect's error code"},
+                        "dd_msg": {"type": "string", "description": "What was wrong"},
+                    },
+                },
+                "head": {"type": "object"},
+                "body": {"type": "object"},
+            },
+        }
+    }
+
+
+def _paths() -> dict[str, Any]:
+    name = _parameter("name", {"type": "string", "maxLength": 128}, "Name of the service", "path")
+    service = _parameter("service", {"type": "string"}, "Name of the service", required=True)
+    job = _parameter("job", {"type": "integer"}, "Number of the job", required=True)
+    return {
+        "/info": {
+            "get": _operation(
+                "General information on the server and its services",
+                _parameter("status", _flag(), "Whether to tell all about each service"),
+            )
+        },
+        "/services/{name}": {
+            "parameters": [name],
+            "put": _operation("Create a service", body="CreateCall", code="201"),
+            "post": _operation("Create a service", body="CreateCall", code="201"),
+            "get": _operation("Information on a service"),
+            "delete": _operation(
+                "Delete a service",
+                _parameter(
+                    "clear",
+                    {"enum": ["mem", "lib", "full", "dir", "index"], "default": "mem"},
+                    "What to delete with it: mem nothing, lib the model files, full all files of"
+                    " the repository, dir the repository too, index the similarity index",
+                ),
+            ),
+        },
+        "/train": {
+            "put": _operation("Train a service", body="TrainCall", code="201"),
+            "post": _operation("Train a service", body="TrainCall", code="201"),
+            "get": _operation(
+                "Status of a training job; its final report is given once",
+                service,
+                job,
+                _parameter(
+                    "timeout",
+                    {"type": "number", "default": 0},
+                    "Seconds to wait for the end of the job",
+                ),
+                _parameter(
+                    "parameters.output.measure_hist", _flag(), "Whether to give the history"
+                ),
+                _parameter(
+                    "parameters.output.max_hist_points",
+                    {"type": "integer", "default": 10000},
+                    "Most points of a measure's history; gives the history too",
+                ),
+            ),
+            "delete": _operation("Stop a training job", service, job),
+        },
+        "/predict": {"post": _operation("Predict", body="PredictCall")},
+    }
+
+
+def _flag() -> dict[str, Any]:
+    return {"type": "boolean", "default": False}
+
+
+def _parameter(
+    name: str,
+    schema: dict[str, Any],
+    description: str,
+    where: str = "query",
+    *,
+    required: bool = False,
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": where,
+        "required": required or where == "path",
+        "description": description,
+        "schema": schema,
+    }
+
+
+def _operation(
+    summary: str, *parameters: dict[str, Any], body: str | None = None, code: str = "200"
+) -> dict[str, Any]:
+    content = {"application/json": {"schema": {"$ref": _REF.format(model="Answer")}}}
+    operation: dict[str, Any] = {
+        "summary": summary,
+        "parameters": list(parameters),
+        "responses": {
+            code: {"description": "Done", "content": content},
+            "default": {"description": "An error, with dd_code and dd_msg", "content": content},
+        },
+    }
+    if body is not None:
+        schema = {"$ref": _REF.format(model=body)}
+        operation["requestBody"] = {
+            "required": True,
+            "description": _ANY_TYPE,
+            "content": {"application/json": {"schema": schema}},
+        }
+    return operation

@@ -1,0 +1,140 @@
+"""Starting Ray or joining the Ray that is there."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import ray
+from ray import _raylet
+
+from dd_ray.cluster.flags import NAMESPACE, serve_flags, set_serve_flags, short_temporary_folder
+
+logger = logging.getLogger(__name__)
+
+_CURRENT_CLUSTER = Path("/tmp/ray/ray_current_cluster")  # noqa: S108  # written by `ray start`
+_PROBE_S = 3
+
+
+class StartError(Exception):
+    """The server cannot start; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ray:
+    """The Ray this process is connected to."""
+
+    address: str
+    owned: bool
+    """Whether this process started it and ends it."""
+    folder: str | None = None
+    """Where a Ray of our own keeps its files."""
+
+    def stop(self) -> None:
+        """Disconnects; ends a Ray of our own with all its processes and files."""
+        if not self.owned:
+            ray.shutdown()
+            return
+        processes = psutil.Process().children(recursive=True)
+        ray.shutdown()
+        _end(processes)
+        if self.folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def connect(address: str) -> Ray:
+    """Joins the Ray at `address`; `auto` joins the one of this machine or starts one.
+
+    `local` always starts one. Raises StartError.
+    """
+    if address == "auto":
+        address = os.environ.get("RAY_ADDRESS") or _running_here() or "local"
+    if address == "local":
+        return _start()
+    _check_answers(address)
+    try:
+        ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, logging_level="error")
+    except (ConnectionError, RuntimeError, ValueError) as exc:
+        raise StartError(f"cannot join the Ray at {address}: {exc}") from exc
+    return Ray(address=address, owned=False)
+
+
+def missing_flags() -> dict[str, str]:
+    """The flags that a joined Ray was started without."""
+    return serve_flags(ray.get(ray.remote(num_cpus=0)(_environment).remote()))
+
+
+def _start() -> Ray:
+    set_serve_flags()
+    folder = short_temporary_folder()
+    try:
+        context = ray.init(
+            address="local",
+            namespace=NAMESPACE,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="error",
+            _temp_dir=folder,
+        )
+    except Exception as exc:  # Ray raises whatever its processes died of
+        shutil.rmtree(folder, ignore_errors=True)
+        raise StartError(f"Ray did not start: {exc}") from exc
+    return Ray(address=context.address_info["gcs_address"], owned=True, folder=folder)
+
+
+def _running_here() -> str | None:
+    """The address that `ray start` left on this machine, if something listens there."""
+    try:
+        address = _CURRENT_CLUSTER.read_text().strip()
+    except OSError:
+        return None
+    if not address or not _listens(address):
+        return None  # left behind by a Ray that was killed
+    return address
+
+
+def _check_answers(address: str) -> None:
+    if "://" in address:
+        return  # a Ray client address, which ray.init checks itself
+    if not _listens(address):
+        raise StartError(f"no Ray at {address}: nothing listens there")
+    try:
+        healthy = _raylet.check_health(  # type: ignore[attr-defined]  # compiled
+            address, timeout=_PROBE_S
+        )
+    except Exception as exc:  # the check raises whatever gRPC does
+        logger.debug("health check of %s: %s", address, exc)
+        healthy = False
+    if not healthy:
+        raise StartError(
+            f"the Ray at {address} does not answer, it may be starting or ending:"
+            " wait, or end it with `ray stop`"
+        )
+
+
+def _listens(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=_PROBE_S):
+            return True
+    except (OSError, ValueError):
+        return False
+
+
+def _environment() -> dict[str, str]:
+    return dict(os.environ)
+
+
+def _end(processes: list[psutil.Process]) -> None:
+    """Makes sure that none of the processes is left."""
+    _, alive = psutil.wait_procs(processes, timeout=3)
+    for process in alive:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(alive, timeout=3)

@@ -1,0 +1,1 @@
+"""Input connectors: data in, batches out."""

@@ -1,0 +1,133 @@
+"""The values that flow between connectors, mllibs, measures and outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+Floats: TypeAlias = NDArray[np.floating[Any]]
+Ints: TypeAlias = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableBatch:
+    """Rows of numbers. NaN is a missing value.
+
+    `values_NF` float32 [N, F]; `targets_NT` float64 [N, T] where the data is labelled;
+    `uris` names the rows in answers.
+    """
+
+    values_NF: NDArray[np.float32]
+    names: tuple[str, ...]
+    uris: Sequence[str]
+    targets_NT: NDArray[np.float64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.values_NF)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SparseBatch:
+    """Sparse rows: `values_NF` is a CSR matrix [N, F], an absent cell is a missing value."""
+
+    values_NF: csr_matrix
+    names: tuple[str, ...]
+    uris: Sequence[str]
+    targets_NT: NDArray[np.float64] | None = None
+
+    def __len__(self) -> int:
+        return int(self.values_NF.shape[0])
+
+
+Batch: TypeAlias = TableBatch | SparseBatch
+
+
+class Batches(Protocol):
+    """A set of examples that can be gone through several times, in memory or from disk."""
+
+    def __len__(self) -> int:
+        """Number of examples."""
+
+    def __iter__(self) -> Iterator[Batch]: ...
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether there is exactly one batch, already in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class InMemory:
+    """A set of examples that is one batch."""
+
+    batch: Batch
+
+    @property
+    def in_memory(self) -> bool:
+        return True
+
+    def __len__(self) -> int:
+        return len(self.batch)
+
+    def __iter__(self) -> Iterator[Batch]:
+        yield self.batch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestSet:
+    """A named set of labelled examples on which measures are computed."""
+
+    __test__ = False  # not a pytest class
+
+    name: str
+    examples: Batches
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """What a training gets: one training set, any number of test sets."""
+
+    train: Batches
+    tests: tuple[TestSet, ...] = ()
+    names: tuple[str, ...] = ()
+    """Feature names, in column order."""
+    class_names: tuple[str, ...] = ()
+    """Names of the classes where the data has them (string labels, class folders)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """Class probabilities `probs_NC` float [N, C]; each row sums to 1 unless multi-label."""
+
+    probs_NC: Floats
+
+    def __len__(self) -> int:
+        return len(self.probs_NC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Values:
+    """Regression outputs `values_ND` float [N, D]."""
+
+    values_ND: Floats
+
+    def __len__(self) -> int:
+        return len(self.values_ND)
+
+
+Output: TypeAlias = Scores | Values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainReport:
+    """What a training leaves behind for its final report."""
+
+    measure: dict[str, Any] = field(default_factory=dict)
+    iterations: int = 0
+    stopped: bool = False

@@ -1,0 +1,1 @@
+"""Machine learning libraries behind one interface."""

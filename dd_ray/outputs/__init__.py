@@ -1,0 +1,1 @@
+"""Outputs of models as the API's JSON, templates and network."""

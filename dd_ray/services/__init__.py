@@ -1,0 +1,1 @@
+"""What happens to services, jobs and predictions, without HTTP and without Ray."""
