@@ -38,7 +38,8 @@ class RayHost:
 
         app = service_app(definition, version)
         await asyncio.to_thread(deploy_app, app, app_name(definition.name), route_prefix=None)
-        await asyncio.to_thread(prestart_workers)
+        if version == 1:
+            await asyncio.to_thread(prestart_workers, 1)
 
     async def undeploy(self, name: str) -> None:
         self._handles.pop(name, None)

@@ -87,7 +87,7 @@ class RayJobRunner:
         finally:
             del self._actors[key]
             ray.kill(actor)
-            await asyncio.to_thread(prestart_workers)
+            await asyncio.to_thread(prestart_workers, 1)
 
     def stop(self, service: str, job: int) -> None:
         actor = self._actors.get((service, job))

@@ -1,4 +1,6 @@
 """What idle workers import ahead, so that a service or a job starts without waiting for it."""
 
-import dd_ray.cluster.jobs
-import dd_ray.cluster.service_app  # noqa: F401
+import contextlib
+
+with contextlib.suppress(ImportError):  # an extra
+    import ray.train.xgboost  # noqa: F401

@@ -19,6 +19,9 @@ from dd_ray.services.stats import Stats
 from dd_ray.settings import Settings, settings
 
 _NAME = "state"
+_IDLE_WORKERS = 2
+"""Kept ready on each node: one for the next service, one for the next job."""
+
 _WAITING_CALLS = 10_000
 """Calls that may wait at a time: each GET /train with a timeout is one."""
 
@@ -28,7 +31,7 @@ class StateActor:
 
     def __init__(self, given: Settings) -> None:
         self._state = State(RayHost(), RayJobRunner(given), given)
-        prestart_workers()
+        prestart_workers(_IDLE_WORKERS)
 
     async def call(self, method: str, *args: Any, **kwargs: Any) -> Any:
         """Calls a method of State."""

@@ -14,8 +14,8 @@ logger = logging.getLogger(__name__)
 _KEEP_ALIVE_S = 7 * 24 * 3600
 
 
-def prestart_workers(count: int = 2) -> None:
-    """Asks every node to have `count` idle workers.
+def prestart_workers(count: int) -> None:
+    """Asks every node to start `count` more idle workers: one for each that was taken.
 
     Ray starts workers when they are needed and has no public call to start them earlier; this is
     the raylet's own request for it. Where it fails, starting is slower and nothing else.

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import xgboost as xgb
-
 from dd_ray.data import Batch, Batches
 from dd_ray.errors import BadInput, BadParameter
+from dd_ray.mllibs.xgboost.library import xgb
 from dd_ray.mllibs.xgboost.params import XGBoostParams
 
 
 def external_matrix(
     examples: Batches,
     params: XGBoostParams,
-    reference: xgb.DMatrix | None,
+    reference: Any | None,
     *,
     threads: int,
-) -> xgb.DMatrix:
+) -> Any:
     """A quantile matrix: one byte a cell instead of XGBoost's eight, built in two passes.
 
     `reference` is the training matrix when this one is a test set, which shares its bins.

@@ -8,13 +8,13 @@ import os
 from typing import Any
 
 import numpy as np
-import xgboost as xgb
 from numpy.typing import NDArray
 
 from dd_ray.data import Batch, Batches, Dataset, Output, Scores, TrainReport, Values
 from dd_ray.errors import BadInput, BadParameter, LibraryError
 from dd_ray.mllibs.spec import Run
 from dd_ray.mllibs.xgboost.external import external_matrix
+from dd_ray.mllibs.xgboost.library import xgb
 from dd_ray.mllibs.xgboost.params import XGBoostParams
 from dd_ray.repository import Repository
 
@@ -75,7 +75,7 @@ XGBoost = _XGBoost()
 class _Predictor:
     """A loaded booster."""
 
-    def __init__(self, booster: xgb.Booster, params: XGBoostParams) -> None:
+    def __init__(self, booster: Any, params: XGBoostParams) -> None:
         learner = _learner(booster)
         self._booster = booster
         self._features = booster.num_features()
@@ -117,7 +117,7 @@ class _Progress(xgb.callback.TrainingCallback):  # type: ignore[misc]  # xgboost
         params: XGBoostParams,
         repository: Repository,
         run: Run,
-        test: xgb.DMatrix | None,
+        test: Any | None,
     ) -> None:
         self.measure: dict[str, Any] = {}
         self.saved = 0
@@ -140,7 +140,7 @@ class _Progress(xgb.callback.TrainingCallback):  # type: ignore[misc]  # xgboost
             self.saved = done
         return stop
 
-    def _measures(self, booster: xgb.Booster, epoch: int) -> dict[str, Any]:
+    def _measures(self, booster: Any, epoch: int) -> dict[str, Any]:
         if self._test is None or self._targets_N1 is None:
             return {"iteration": float(epoch)}
         # XGBoost keeps the margins of a matrix it has seen: only the new trees are evaluated
@@ -149,9 +149,7 @@ class _Progress(xgb.callback.TrainingCallback):  # type: ignore[misc]  # xgboost
         return self._run.test(epoch, output, self._targets_N1, **values)
 
 
-def _matrix(
-    examples: Batches, params: XGBoostParams, reference: xgb.DMatrix | None = None
-) -> xgb.DMatrix:
+def _matrix(examples: Batches, params: XGBoostParams, reference: Any | None = None) -> Any:
     """The examples as XGBoost wants them; from disk when they are not in memory."""
     if len(examples) == 0:
         raise BadInput("no data could be found processing XGBoost input")
@@ -184,17 +182,17 @@ def _output(raw: NDArray[np.float32], objective: str) -> Output:
     return Values(values_ND=raw.reshape(len(raw), -1))
 
 
-def _save(booster: xgb.Booster, repository: Repository, rounds: int) -> None:
+def _save(booster: Any, repository: Repository, rounds: int) -> None:
     repository.save_model(rounds, SUFFIX, booster.save_raw("ubj"))
 
 
-def _learner(booster: xgb.Booster) -> dict[str, Any]:
+def _learner(booster: Any) -> dict[str, Any]:
     config: dict[str, Any] = json.loads(booster.save_config())
     learner: dict[str, Any] = config["learner"]
     return learner
 
 
-def _eval_metric(booster: xgb.Booster, test: xgb.DMatrix, epoch: int) -> dict[str, float]:
+def _eval_metric(booster: Any, test: Any, epoch: int) -> dict[str, float]:
     """XGBoost's own metrics of the test set, parsed from its line `[3]\\ttest-mlogloss:0.1`."""
     values = {}
     for part in booster.eval_set([(test, "test")], epoch).split("\t")[1:]:
