@@ -81,6 +81,6 @@ def _check_label(value: float, column: str, line: str, rules: Rules) -> None:
         raise BadInput(
             f"{line}: label {value:g} of column {column}"
             + (f" with label_offset {offset:g}" if offset else "")
-            + f" is not a class, expected an integer from {-offset:g} to"
+            + f" is not a class, expected an integer from {0 - offset:g} to"
             f" {rules.classes - 1 - offset:g} (nclasses is {rules.classes})"
         )

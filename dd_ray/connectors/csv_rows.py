@@ -63,7 +63,9 @@ def _split(data: Sequence[str], params: CsvParams) -> tuple[list[Row], list[str]
         physical = text.removeprefix("\ufeff").splitlines() if i == 0 else text.splitlines()
         if quote in text:
             try:
-                parsed = list(csv.reader(physical, delimiter=separator, quotechar=quote))
+                parsed = list(
+                    csv.reader(physical, delimiter=separator, quotechar=quote, strict=True)
+                )
             except csv.Error as exc:
                 raise BadInput(f"data[{i}]: {exc}") from exc
         else:

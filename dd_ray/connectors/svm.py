@@ -74,7 +74,7 @@ class _Svm:
         whole = _batch(lines, state, labelled=True, classes=classes)
         train, held_out = _split(whole, params, with_tests=len(parts) > 1)
         tests = [TestSet(name="split", examples=InMemory(held_out))] if held_out else []
-        for item, part in zip(data[1:], parts[1:], strict=True):
+        for item, part in zip(data[1:], parts[1:], strict=False):  # lines in the call are one part
             examples = InMemory(_batch(list(part), state, labelled=True, classes=classes))
             tests.append(TestSet(name=item, examples=examples))
         names = tuple(str(i) for i in range(state.width))
