@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -158,10 +159,8 @@ def test_a_template_that_would_explode_is_refused() -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.text(alphabet="{}#/^&!=> ab.\n", max_size=40))
 def test_any_template_renders_or_is_refused(template: str) -> None:
-    try:
+    with contextlib.suppress(BadParameter):
         assert isinstance(render(template, ANSWER), str)
-    except BadParameter:
-        pass
 
 
 class _Echo(BaseHTTPRequestHandler):

@@ -78,8 +78,9 @@ class BoosterParams(Params):
             "subsample": self.subsample,
             "colsample_bytree": self.colsample,
             "tree_method": self.tree_method,
-            "scale_pos_weight": self.scale_pos_weight,
         }
+        if self.scale_pos_weight != 1:  # XGBoost warns of it where there are more than two classes
+            tree["scale_pos_weight"] = self.scale_pos_weight
         if booster == "gbtree":
             return tree
         return tree | {

@@ -1,0 +1,30 @@
+"""A server in this process, with a client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dd_ray.api.app import build
+from dd_ray.services.local import local_server
+from tests.api.client import AsgiHttp, Client
+
+
+@pytest.fixture
+def client() -> Iterator[Client]:
+    http = AsgiHttp(build(local_server()))
+    yield Client(http)
+    http.close()
+
+
+@pytest.fixture
+def trained(client: Client, iris_csv: str, tmp_path: Path) -> Client:
+    """A client of a server with a service `flowers` that was trained on iris."""
+    client.create("flowers", str(tmp_path / "flowers"), mllib={"nclasses": 3})
+    code, _ = client.train(
+        "flowers", iris_csv, mllib={"iterations": 3}, input={"label": "target", "id": "id"}
+    )
+    assert code == 201
+    return client
