@@ -8,7 +8,8 @@ from typing import Any
 
 from fastapi.openapi.docs import get_swagger_ui_html
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
+from pydantic_core.core_schema import WithDefaultSchema
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -21,8 +22,10 @@ from dd_ray.mllibs.table import MLLIBS
 from dd_ray.outputs.params import OutputParams
 from dd_ray.services.answer import dumps
 from dd_ray.services.definition import ModelParams
+from dd_ray.services.names import MAX_NAME
 
 _REF = "#/components/schemas/{model}"
+_NAME = {"type": "string", "minLength": 1, "maxLength": MAX_NAME}
 _ANY_TYPE = "Bodies are read as JSON whatever their Content-Type says."
 
 
@@ -36,7 +39,8 @@ async def _openapi(request: Request) -> Response:
 
 
 async def _page(request: Request) -> Response:
-    return get_swagger_ui_html(openapi_url="/openapi.json", title="dd-ray")
+    # relative, because a proxy may have put the API under a prefix
+    return get_swagger_ui_html(openapi_url="./openapi.json", title="dd-ray")
 
 
 @cache
@@ -51,7 +55,9 @@ def openapi(connectors: Iterable[ConnectorSpec], mllibs: Iterable[MLLibSpec]) ->
     models += [spec.params for spec in mllibs]
     models += [OutputParams, ModelParams]
     refs, definitions = models_json_schema(
-        [(model, "validation") for model in dict.fromkeys(models)], ref_template=_REF
+        [(model, "validation") for model in dict.fromkeys(models)],
+        ref_template=_REF,
+        schema_generator=_WithEveryDefault,
     )
     schemas = definitions.get("$defs", {}) | _calls(connectors, mllibs, refs) | _answers()
     for spec in connectors:
@@ -72,29 +78,40 @@ def openapi(connectors: Iterable[ConnectorSpec], mllibs: Iterable[MLLibSpec]) ->
     }
 
 
+class _WithEveryDefault(GenerateJsonSchema):
+    """Shows the defaults that pydantic makes anew for each model too: lists and objects."""
+
+    def get_default_value(self, schema: WithDefaultSchema) -> Any:
+        if "default_factory" in schema and not schema.get("default_factory_takes_data"):
+            return schema["default_factory"]()  # type: ignore[call-arg]  # takes no data
+        return super().get_default_value(schema)
+
+
 def _calls(connectors: list[ConnectorSpec], mllibs: list[MLLibSpec], refs: Any) -> dict[str, Any]:
     """The bodies of the three calls."""
 
     def ref(model: type[BaseModel]) -> Any:
         return refs[(model, "validation")]
 
-    parameters = {
-        "type": "object",
-        "properties": {
-            "input": {"anyOf": [ref(spec.params) for spec in connectors]},
-            "mllib": {"anyOf": [ref(spec.params) for spec in mllibs]},
-            "output": ref(OutputParams),
-        },
+    inputs = {"anyOf": [ref(spec.params) for spec in connectors]}
+    parts = {
+        "input": inputs,
+        "mllib": {"anyOf": [ref(spec.params) for spec in mllibs]},
+        "output": ref(OutputParams),
     }
-    service = {"type": "string", "description": "Name of the service"}
-    data = {
-        "type": "array",
-        "items": {"type": "string"},
-        "description": "Paths, URLs or contents; of a training the first is the training set,"
-        " the others are test sets",
+    with_connector = parts | {"input": inputs | {"required": ["connector"]}}
+    target = {
+        "service": _NAME | {"description": "Name of the service"},
+        "data": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "Paths, URLs or contents; of a training the first is the training set,"
+            " the others are test sets",
+        },
+        "parameters": {"$ref": _REF.format(model="Parameters")},
     }
     return {
-        "Parameters": parameters,
+        "Parameters": {"type": "object", "properties": parts},
         "CreateCall": {
             "type": "object",
             "required": ["mllib", "model", "parameters"],
@@ -103,61 +120,61 @@ def _calls(connectors: list[ConnectorSpec], mllibs: list[MLLibSpec], refs: Any) 
                 "description": {"type": "string", "default": ""},
                 "type": {"type": "string", "default": "supervised"},
                 "model": ref(ModelParams),
-                "parameters": {"$ref": _REF.format(model="Parameters")},
+                "parameters": {
+                    "type": "object",
+                    "required": ["input"],
+                    "properties": with_connector,
+                },
             },
         },
         "TrainCall": {
             "type": "object",
             "required": ["service", "data"],
             "properties": {
-                "service": service,
+                **target,
                 "async": {
                     "type": "boolean",
                     "default": True,
                     "description": "Whether to answer at once with a job instead of the result",
                 },
-                "data": data,
-                "parameters": {"$ref": _REF.format(model="Parameters")},
             },
         },
-        "PredictCall": {
-            "type": "object",
-            "required": ["service", "data"],
-            "properties": {
-                "service": service,
-                "data": data,
-                "parameters": {"$ref": _REF.format(model="Parameters")},
-            },
-        },
+        "PredictCall": {"type": "object", "required": ["service", "data"], "properties": target},
     }
 
 
 def _answers() -> dict[str, Any]:
+    """The envelope, around what was asked for or around an error."""
+    ok = {
+        "code": {"type": "integer", "description": "The HTTP status"},
+        "msg": {"type": "string"},
+    }
+    failed = ok | {
+        "dd_code": {"type": "integer", "description": "DeepDetect's error code"},
+        "dd_msg": {"type": "string", "description": "What was wrong"},
+    }
+    status = {"type": "object", "required": ["code", "msg"]}
     return {
         "Answer": {
             "type": "object",
             "required": ["status"],
             "properties": {
-                "status": {
-                    "type": "object",
-                    "required": ["code", "msg"],
-                    "properties": {
-                        "code": {"type": "integer", "description": "The HTTP status"},
-                        "msg": {"type": "string"},
-                        "dd_code": {"type": "integer", "description": "DeepDetect's error code"},
-                        "dd_msg": {"type": "string", "description": "What was wrong"},
-                    },
-                },
+                "status": status,
                 "head": {"type": "object"},
                 "body": {"type": "object"},
             },
-        }
+        },
+        "Error": {
+            "type": "object",
+            "required": ["status"],
+            "properties": {"status": status | {"properties": failed}, "head": {"type": "object"}},
+        },
     }
 
 
 def _paths() -> dict[str, Any]:
-    name = _parameter("name", {"type": "string", "maxLength": 128}, "Name of the service", "path")
-    service = _parameter("service", {"type": "string"}, "Name of the service", required=True)
+    name = _parameter("name", _NAME, "Name of the service", "path")
+    service = _parameter("service", _NAME, "Name of the service", required=True)
     job = _parameter("job", {"type": "integer"}, "Number of the job", required=True)
     return {
         "/info": {
@@ -232,20 +249,22 @@ def _parameter(
 def _operation(
     summary: str, *parameters: dict[str, Any], body: str | None = None, code: str = "200"
 ) -> dict[str, Any]:
-    content = {"application/json": {"schema": {"$ref": _REF.format(model="Answer")}}}
     operation: dict[str, Any] = {
         "summary": summary,
         "parameters": list(parameters),
         "responses": {
-            code: {"description": "Done", "content": content},
-            "default": {"description": "An error, with dd_code and dd_msg", "content": content},
+            code: {"description": "Done", "content": _json("Answer")},
+            "default": {"description": "An error", "content": _json("Error")},
         },
     }
     if body is not None:
-        schema = {"$ref": _REF.format(model=body)}
         operation["requestBody"] = {
             "required": True,
             "description": _ANY_TYPE,
-            "content": {"application/json": {"schema": schema}},
+            "content": _json(body),
         }
     return operation
+
+
+def _json(model: str) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": _REF.format(model=model)}}}

@@ -10,9 +10,13 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
+import grpc
 import psutil
 import ray
-from ray import _raylet
+from ray._private.authentication.authentication_token_setup import (
+    maybe_enable_token_auth_if_token_available,
+)
+from ray._private.grpc_utils import init_grpc_channel
 
 from dd_ray.cluster.flags import NAMESPACE, serve_flags, set_serve_flags, short_temporary_folder
 
@@ -20,6 +24,9 @@ logger = logging.getLogger(__name__)
 
 _CURRENT_CLUSTER = Path("/tmp/ray/ray_current_cluster")  # noqa: S108  # written by `ray start`
 _PROBE_S = 3
+
+LOCAL = "local"
+"""Stands for a Ray of our own."""
 
 
 class StartError(Exception):
@@ -48,15 +55,18 @@ class Ray:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def connect(address: str) -> Ray:
-    """Joins the Ray at `address`; `auto` joins the one of this machine or starts one.
+def find(address: str) -> str:
+    """The address that `auto` stands for: the Ray of RAY_ADDRESS, of this machine, or LOCAL."""
+    if address != "auto":
+        return address
+    return os.environ.get("RAY_ADDRESS") or _running_here() or LOCAL
 
-    `local` always starts one. Raises StartError.
-    """
-    if address == "auto":
-        address = os.environ.get("RAY_ADDRESS") or _running_here() or "local"
-    if address == "local":
+
+def connect(address: str) -> Ray:
+    """Joins the Ray at `address`, or starts one for LOCAL. Raises StartError."""
+    if address == LOCAL:
         return _start()
+    maybe_enable_token_auth_if_token_available()  # ray.init does so only for a Ray it starts
     _check_answers(address)
     try:
         ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, logging_level="error")
@@ -104,13 +114,13 @@ def _check_answers(address: str) -> None:
         return  # a Ray client address, which ray.init checks itself
     if not _listens(address):
         raise StartError(f"no Ray at {address}: nothing listens there")
-    try:
-        healthy = _raylet.check_health(  # type: ignore[attr-defined]  # compiled
-            address, timeout=_PROBE_S
-        )
-    except Exception as exc:  # the check raises whatever gRPC does
-        logger.debug("health check of %s: %s", address, exc)
-        healthy = False
+    with init_grpc_channel(address) as channel:
+        try:
+            grpc.channel_ready_future(channel).result(timeout=_PROBE_S)
+        except grpc.FutureTimeoutError:
+            healthy = False
+        else:
+            healthy = True
     if not healthy:
         raise StartError(
             f"the Ray at {address} does not answer, it may be starting or ending:"

@@ -6,10 +6,11 @@ import logging
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable
 from types import FrameType
 
+import httpx
 import ray
 from ray import serve
 from ray.serve.context import _get_global_client
@@ -17,43 +18,58 @@ from ray.serve.exceptions import RayServeException
 
 from dd_ray.cluster.flags import NAMESPACE
 from dd_ray.cluster.host import deploy_app, undeploy_app
-from dd_ray.cluster.ray_start import Ray, StartError, connect, missing_flags
+from dd_ray.cluster.ray_start import LOCAL, Ray, StartError, connect, find, missing_flags
 from dd_ray.errors import ApiError
 
 logger = logging.getLogger(__name__)
 
+_READY_S = 30.0
+_POLL_S = 0.05
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 def run(*, host: str, port: int, ray_address: str, say: Callable[[str], None]) -> None:
     """Serves until SIGINT or SIGTERM; raises StartError when it cannot start."""
-    _check_port(host, port)
-    with _stop_signals() as stopped:
-        connected = connect(ray_address)
+    address = find(ray_address)
+    if address == LOCAL:
+        _check_port(host, port)
+    signals = _Signals()
+    signals.arm()
+    try:
+        connected = connect(address)
+        signals.arm()
         try:
-            _start(connected, host, port)
-            say(f"dd-ray listens on http://{_shown(host)}:{port}")
-            stopped.wait()
-            say("dd-ray stops")
+            if not connected.owned:
+                _check_alone(connected)  # what is there already is not ours to end
+                _check_serve(host, port)
+            try:
+                _start(host, port)
+                say(f"dd-ray listens on http://{_shown(host)}:{port}")
+                signals.stopped.wait()
+                say("dd-ray stops")
+            finally:
+                if not connected.owned:
+                    _undeploy_all()
         finally:
-            _stop(connected)
+            connected.stop()
+    finally:
+        signals.disarm()
 
 
-def _start(connected: Ray, host: str, port: int) -> None:
+def _start(host: str, port: int) -> None:
     from dd_ray.cluster.api_app import APP_NAME, api_app
     from dd_ray.cluster.state_actor import state_actor
 
-    if not connected.owned:
-        _check_alone(connected)
     serve.start(
         proxy_location="EveryNode",
         http_options={"host": host, "port": port, "request_timeout_s": None},
     )
-    _check_serve(port)
     state_actor()
     try:
         deploy_app(api_app(), APP_NAME, route_prefix="/")
     except ApiError as exc:
         raise StartError(f"the API did not start: {exc}") from exc
-    _wait_until_listening(host, port)
+    _await_answer(host, port)
 
 
 def _check_alone(connected: Ray) -> None:
@@ -78,9 +94,13 @@ def _check_alone(connected: Ray) -> None:
         )
 
 
-def _check_serve(port: int) -> None:
-    """Serve keeps the port it was first started with on a Ray."""
-    actual = _get_global_client().http_config.port
+def _check_serve(host: str, port: int) -> None:
+    """Serve keeps the port it was first started with on a Ray, also when no dd-ray runs there."""
+    try:
+        actual = _get_global_client().http_config.port
+    except RayServeException:
+        _check_port(host, port)
+        return
     if actual != port:
         raise StartError(
             f"Serve runs on this Ray already and listens on port {actual}:"
@@ -102,62 +122,59 @@ def _check_port(host: str, port: int) -> None:
             raise StartError(f"port {port}, expected 1 to 65535") from exc
 
 
-def _wait_until_listening(host: str, port: int) -> None:
-    target = "127.0.0.1" if host in ("0.0.0.0", "") else host  # noqa: S104
-    deadline = threading.Event()
-    for _ in range(600):
+def _await_answer(host: str, port: int) -> None:
+    """Waits until the API answers on the public port; raises StartError."""
+    target = "127.0.0.1" if host in ("0.0.0.0", "") else _shown(host)  # noqa: S104
+    deadline = time.monotonic() + _READY_S
+    while time.monotonic() < deadline:
         try:
-            with socket.create_connection((target, port), timeout=1):
+            if httpx.get(f"http://{target}:{port}/info", timeout=5).status_code == 200:
                 return
-        except OSError:
-            deadline.wait(0.05)
-    raise StartError(f"nothing listens on {host}:{port} after 30 s, see Ray's logs")
-
-
-def _stop(connected: Ray) -> None:
-    """Takes away what `run` has put there."""
-    if not connected.owned:
-        try:
-            _undeploy_all()
-        except (RayServeException, ApiError, ray.exceptions.RayError) as exc:
-            logger.warning("not all was ended: %s", exc)
-    connected.stop()
+        except httpx.HTTPError:
+            pass
+        time.sleep(_POLL_S)
+    raise StartError(f"no answer on {host}:{port} after {_READY_S:.0f} s, see Ray's logs")
 
 
 def _undeploy_all() -> None:
-    """Ends the api, the services and the state on a Ray that goes on without us."""
+    """Ends the api, the services and the state on a Ray that goes on without us.
+
+    Serve stays, which was perhaps there before.
+    """
     from dd_ray.cluster.api_app import APP_NAME
     from dd_ray.cluster.state_actor import state_actor
 
-    statuses = _get_global_client().list_serve_statuses()
-    for name in [status.name for status in statuses]:
-        if name == APP_NAME or name.startswith(("s-", "x-")):
-            undeploy_app(name)
-    for name in [
-        actor["name"]
-        for actor in ray.util.list_named_actors(all_namespaces=True)
-        if actor["namespace"] == NAMESPACE and actor["name"].startswith("job:")
-    ]:
-        ray.kill(ray.get_actor(name, namespace=NAMESPACE))
-    ray.kill(state_actor(create=False), no_restart=True)
-
-
-@contextmanager
-def _stop_signals() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set; during the start they interrupt it."""
-    stopped = threading.Event()
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        if stopped.is_set():
-            return
-        stopped.set()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
+        statuses = _get_global_client().list_serve_statuses()
+        for name in [status.name for status in statuses]:
+            if name == APP_NAME or name.startswith(("s-", "x-")):
+                undeploy_app(name)
+        for actor in ray.util.list_named_actors(all_namespaces=True):
+            if actor["namespace"] == NAMESPACE and actor["name"].startswith("job:"):
+                ray.kill(ray.get_actor(actor["name"], namespace=NAMESPACE))
+        ray.kill(state_actor(create=False), no_restart=True)
+    except (RayServeException, ApiError, ValueError, ray.exceptions.RayError) as exc:
+        logger.warning("not all was ended: %s", exc)
+
+
+class _Signals:
+    """Turns SIGINT and SIGTERM into an event instead of an interruption."""
+
+    def __init__(self) -> None:
+        self.stopped = threading.Event()
+        self._before = {number: signal.getsignal(number) for number in _SIGNALS}
+
+    def arm(self) -> None:
+        """Takes the signals; to be called again after Ray, which takes SIGTERM for itself."""
+        for number in _SIGNALS:
+            signal.signal(number, self._stop)
+
+    def disarm(self) -> None:
+        for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self.stopped.set()
 
 
 def _shown(host: str) -> str:

@@ -77,3 +77,18 @@ class AsgiHttp:
         self._loop.run_until_complete(self._client.aclose())
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
+
+
+def ask_asgi(app: Any, method: str, body: bytes = b"", **scope: Any) -> tuple[int, bytes]:
+    """HTTP status and body of an app's answer to a request that no client library would send."""
+    sent: list[Any] = []
+    asked = {"type": "http", "method": method, "query_string": b"", "headers": [], **scope}
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(app(asked, receive, send))
+    return sent[0]["status"], b"".join(message["body"] for message in sent[1:])

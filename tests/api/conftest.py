@@ -10,6 +10,7 @@ import pytest
 from dd_ray.api.app import build
 from dd_ray.services.local import local_server
 from tests.api.client import AsgiHttp, Client
+from tests.api.fake_server import FakeServer
 
 
 @pytest.fixture
@@ -28,3 +29,16 @@ def trained(client: Client, iris_csv: str, tmp_path: Path) -> Client:
     )
     assert code == 201
     return client
+
+
+@pytest.fixture
+def fake() -> FakeServer:
+    return FakeServer()
+
+
+@pytest.fixture
+def asking(fake: FakeServer) -> Iterator[Client]:
+    """A client of the fake server."""
+    http = AsgiHttp(build(fake))
+    yield Client(http)
+    http.close()

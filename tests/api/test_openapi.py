@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from dd_ray.api.docs import openapi
 from dd_ray.connectors.table import CONNECTORS
@@ -31,6 +33,90 @@ def references(value: Any) -> Iterator[str]:
             yield from references(item)
 
 
+def allows(schema: dict[str, Any], value: Any) -> bool:
+    components = {"components": DOCUMENT["components"]}
+    return bool(Draft202012Validator(schema | components).is_valid(value))
+
+
+def test_every_schema_is_one() -> None:
+    for schema in SCHEMAS.values():
+        Draft202012Validator.check_schema(schema)
+    for parameter in parameters(DOCUMENT["paths"]):
+        Draft202012Validator.check_schema(parameter["schema"])
+
+
+def parameters(paths: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for resource in paths.values():
+        yield from resource.get("parameters", [])
+        for operation in resource.values():
+            if isinstance(operation, dict):
+                yield from operation["parameters"]
+
+
+def test_every_parameter_of_a_path_is_described() -> None:
+    for path, resource in DOCUMENT["paths"].items():
+        named = {item["name"] for item in resource.get("parameters", []) if item["in"] == "path"}
+        assert named == set(re.findall(r"{(\w+)}", path))
+    assert all(parameter["description"] for parameter in parameters(DOCUMENT["paths"]))
+
+
+def test_every_operation_has_an_answer_and_an_error() -> None:
+    for resource in DOCUMENT["paths"].values():
+        for method in {"get", "put", "post", "delete"} & resource.keys():
+            responses = resource[method]["responses"]
+            assert "default" in responses
+            assert {"200", "201"} & responses.keys()
+            assert ("requestBody" in resource[method]) == (method in ("put", "post"))
+
+
+CREATE = {
+    "mllib": "xgboost",
+    "description": "example classification service",
+    "type": "supervised",
+    "parameters": {"input": {"connector": "csv"}, "mllib": {"nclasses": 9}},
+    "model": {"repository": "/home/me/models/example"},
+}
+
+
+def test_the_calls_of_clients_follow_it() -> None:
+    create = {"$ref": "#/components/schemas/CreateCall"}
+    assert allows(create, CREATE)
+    foreign = {"gpu": True, "gpuid": [0], "engine": "x", "solver": {"iterations": 3}}
+    train = {"service": "s", "async": False, "parameters": {"mllib": foreign}, "data": ["x.csv"]}
+    assert allows({"$ref": "#/components/schemas/TrainCall"}, train)
+    predict = {"service": "s", "parameters": {}, "data": ["1,2"], "index_uris": []}
+    assert allows({"$ref": "#/components/schemas/PredictCall"}, predict)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"mllib": "chainer"},
+        {"model": "/m"},
+        {"parameters": {}},
+        {"parameters": {"input": {}}},
+        {"parameters": {"input": {"connector": "zip"}}},
+        {"parameters": {"input": {"connector": "csv", "separator": ",,"}}},
+        {"parameters": {"input": {"connector": "csv"}, "output": {"best": "all"}}},
+    ],
+)
+def test_a_wrong_creation_does_not(wrong: dict[str, Any]) -> None:
+    assert not allows({"$ref": "#/components/schemas/CreateCall"}, CREATE | wrong)
+
+
+def test_answers_follow_it(trained: Client) -> None:
+    for method, path, schema in (
+        ("GET", "/info?status=1", "Answer"),
+        ("GET", "/services/flowers", "Answer"),
+        ("GET", "/services/none", "Error"),
+        ("GET", "/none", "Error"),
+        ("GET", "/train?service=flowers&job=1", "Error"),
+        ("PUT", "/services/flowers", "Error"),
+        ("POST", "/predict", "Error"),
+    ):
+        assert allows(SCHEMAS[schema], trained.call(method, path)[1])
+
+
 def test_every_reference_resolves() -> None:
     found = set(references(DOCUMENT))
     assert found
@@ -47,7 +133,8 @@ def test_every_parameter_has_type_default_and_description(model: Any) -> None:
         described = properties[field.alias or name]
         assert described["description"], name
         assert {"type", "anyOf", "enum", "$ref", "const"} & described.keys(), name
-        assert "default" in described or field.default_factory is not None, name
+        assert "default" in described, name
+        assert allows(described, described["default"]), name
 
 
 def test_the_routes_serve_it(client: Client) -> None:

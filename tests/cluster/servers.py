@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -97,7 +98,6 @@ def ray_head(folder: Path, env: dict[str, str]) -> Iterator[str]:
             str(Path(sys.executable).parent / "ray"),
             *("start", "--head", "--block", "--num-cpus=2", "--include-dashboard=false"),
             *(f"--port={port}", "--node-ip-address=127.0.0.1", f"--temp-dir={folder}"),
-            "--ray-client-server-port=0",
         ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -107,12 +107,14 @@ def ray_head(folder: Path, env: dict[str, str]) -> Iterator[str]:
         _await_port(port)
         yield f"127.0.0.1:{port}"
     finally:
-        children = psutil.Process(process.pid).children(recursive=True)
-        process.terminate()
+        # killed, because asked to end it drains for half a minute
+        family = [psutil.Process(process.pid)]
+        family += family[0].children(recursive=True)
+        for member in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                member.kill()
         process.wait(30)
-        _, alive = psutil.wait_procs(children, 10)
-        for child in alive:
-            child.kill()
+        psutil.wait_procs(family, 10)
 
 
 def _await_port(port: int) -> None:

@@ -1,0 +1,39 @@
+"""What the benchmarks share: a server of their own, and the machine's description."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+
+from dd_ray.cluster.flags import free_port
+
+
+@contextmanager
+def server(**env: str) -> Iterator[str]:
+    """The URL of a `dd-ray serve` with a Ray of its own."""
+    port = free_port()
+    command = [sys.executable, "-m", "dd_ray.cli", "serve", "--ray-address", "local"]
+    process = subprocess.Popen(
+        [*command, "--port", str(port)], stdout=subprocess.PIPE, text=True, env=os.environ | env
+    )
+    assert process.stdout is not None
+    try:
+        for line in process.stdout:
+            if "listens on" in line:
+                break
+        else:
+            raise SystemExit("the server did not start")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def machine() -> str:
+    packages = ", ".join(f"{name} {version(name)}" for name in ("ray", "xgboost", "numpy"))
+    return f"{os.cpu_count()} CPUs, Python {platform.python_version()}, {packages}"

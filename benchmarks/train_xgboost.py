@@ -1,0 +1,116 @@
+"""Training through the server against `xgboost.train` on the same arrays, in one run.
+
+    python benchmarks/train_xgboost.py [--rows 200000] [--rounds 100] [--repeats 3]
+
+Prints seconds of both, their ratio, and whether the two models predict the same bits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import xgboost as xgb
+from support import machine, server
+from sklearn.datasets import make_classification
+
+from dd_ray.mllibs.xgboost.params import XGBoostParams
+
+CLASSES, FEATURES = 7, 54
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--repeats", type=int, default=3)
+    given = parser.parse_args()
+
+    values, labels = make_classification(
+        given.rows, FEATURES, n_informative=20, n_classes=CLASSES, random_state=0
+    )
+    values = values.astype(np.float32)
+    with tempfile.TemporaryDirectory() as folder, server() as url:
+        path = Path(folder) / "train.csv"
+        columns = {f"c{i}": values[:, i] for i in range(FEATURES)} | {"y": labels}
+        pa.csv.write_csv(pa.table(columns), path)
+        del columns
+        plain_s, served_s, inside_s, models = [], [], [], []
+        for repeat in range(given.repeats):
+            seconds, plain = train_plain(values, labels, given.rounds)
+            plain_s.append(seconds)
+            seconds, inside = train_served(url, path, Path(folder) / str(repeat), given.rounds)
+            served_s.append(seconds)
+            inside_s.append(inside)
+            served = xgb.Booster()
+            served.load_model(
+                bytearray((Path(folder) / str(repeat) / f"{given.rounds:04d}.model").read_bytes())
+            )
+            some = xgb.DMatrix(values[:10_000])
+            models.append(np.array_equal(plain.predict(some), served.predict(some)))
+            print(f"repeat {repeat}: plain {seconds_of(plain_s)}, served {seconds_of(served_s)}")
+
+    plain, served, inside = map(statistics.median, (plain_s, served_s, inside_s))
+    print(f"\n{machine()}")
+    print(f"{given.rows:,} x {FEATURES}, {CLASSES} classes, {given.rounds} rounds\n")
+    print("| | seconds (median) | of plain |")
+    print("|---|--:|--:|")
+    print(f"| xgboost.train on arrays in memory, with its DMatrix | {plain:.2f} | 1.00 |")
+    print(f"| POST /train, iterations alone | {inside:.2f} | {inside / plain:.3f} |")
+    print(
+        f"| POST /train, all: process, CSV from disk, save, reload | {served:.2f} | {served / plain:.3f} |"
+    )
+    print(f"\nbit-equal predictions: {all(models)}")
+    print(
+        f"spread: plain {min(plain_s):.2f}-{max(plain_s):.2f}, served {min(served_s):.2f}-{max(served_s):.2f}"
+    )
+
+
+def train_plain(values: np.ndarray, labels: np.ndarray, rounds: int) -> tuple[float, xgb.Booster]:
+    given = XGBoostParams.merge({"nclasses": CLASSES})
+    began = time.perf_counter()
+    matrix = xgb.DMatrix(values, label=labels)
+    booster = xgb.train(given.for_xgboost(threads=2), matrix, num_boost_round=rounds)
+    return time.perf_counter() - began, booster
+
+
+def train_served(url: str, path: Path, repository: Path, rounds: int) -> tuple[float, float]:
+    """Seconds of the whole call, and of its iterations as its history has them."""
+    with httpx.Client(base_url=url, timeout=3600) as client:
+        parameters = {
+            "input": {"connector": "csv", "label": "y"},
+            "mllib": {"nclasses": CLASSES, "iterations": rounds},
+        }
+        model = {"repository": str(repository), "create_repository": True}
+        call = {"mllib": "xgboost", "parameters": parameters, "model": model}
+        client.put("/services/b", json=call).raise_for_status()
+        began = time.perf_counter()
+        train = {"service": "b", "data": [str(path)]}
+        client.post("/train", json=train).raise_for_status()
+        measure: dict[str, float] = {}
+        while True:
+            answer = client.get("/train", params={"service": "b", "job": 1, "timeout": 1}).json()
+            if answer["head"]["status"] != "running":
+                break
+            measure = answer["body"]["measure"]
+        took = time.perf_counter() - began
+        if answer["head"]["status"] != "finished":
+            raise SystemExit(answer)
+        client.delete("/services/b").raise_for_status()
+        iterations = measure["iter_time"] / 1000 * rounds
+        return took, iterations
+
+
+def seconds_of(values: list[float]) -> str:
+    return f"{values[-1]:.2f} s"
+
+
+if __name__ == "__main__":
+    main()
