@@ -18,8 +18,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import xgboost as xgb
-from support import machine, server
 from sklearn.datasets import make_classification
+from support import machine, server
 
 from dd_ray.mllibs.xgboost.params import XGBoostParams
 
@@ -64,13 +64,10 @@ def main() -> None:
     print("|---|--:|--:|")
     print(f"| xgboost.train on arrays in memory, with its DMatrix | {plain:.2f} | 1.00 |")
     print(f"| POST /train, iterations alone | {inside:.2f} | {inside / plain:.3f} |")
-    print(
-        f"| POST /train, all: process, CSV from disk, save, reload | {served:.2f} | {served / plain:.3f} |"
-    )
+    whole = "POST /train, all: process, CSV from disk, save, reload"
+    print(f"| {whole} | {served:.2f} | {served / plain:.3f} |")
     print(f"\nbit-equal predictions: {all(models)}")
-    print(
-        f"spread: plain {min(plain_s):.2f}-{max(plain_s):.2f}, served {min(served_s):.2f}-{max(served_s):.2f}"
-    )
+    print(f"plain {spread(plain_s)}, served {spread(served_s)}, iterations {spread(inside_s)}")
 
 
 def train_plain(values: np.ndarray, labels: np.ndarray, rounds: int) -> tuple[float, xgb.Booster]:
@@ -106,6 +103,10 @@ def train_served(url: str, path: Path, repository: Path, rounds: int) -> tuple[f
         client.delete("/services/b").raise_for_status()
         iterations = measure["iter_time"] / 1000 * rounds
         return took, iterations
+
+
+def spread(values: list[float]) -> str:
+    return f"{min(values):.2f} to {max(values):.2f}"
 
 
 def seconds_of(values: list[float]) -> str:

@@ -19,6 +19,8 @@ _FLAGS = {
     # a blocking training call may take days
     "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": "1209600",
     "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": "1209600",
+    # Ray would run services and trainings at niceness 15, behind whatever else the machine does
+    "RAY_worker_niceness": "0",
     "RAY_preload_python_modules": "dd_ray.cluster.preload",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_TRAIN_V2_ENABLED": "1",
