@@ -37,8 +37,10 @@ def _numbers(value: Any) -> Any:
 
 
 Character = Annotated[str, BeforeValidator(_character)]
-Names = Annotated[list[str], BeforeValidator(_as_list)]
-Numbers = Annotated[list[float], BeforeValidator(_numbers)]
+Names = Annotated[list[str], BeforeValidator(_as_list, json_schema_input_type=str | list[str])]
+Numbers = Annotated[
+    list[float], BeforeValidator(_numbers, json_schema_input_type=float | list[float])
+]
 
 
 class CsvParams(InputParams):

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from dd_ray.connectors.csv_rows import label_offset
-from dd_ray.connectors.csv_state import CsvState, Scaling
+from dd_ray.connectors.csv_state import CsvState, Scaling, scaled
 from dd_ray.connectors.csv_table import Table
 from dd_ray.data import Batches, InMemory, TableBatch
 
@@ -82,7 +82,7 @@ class Encoder:
             for values_N in block:
                 if self._scale is not None:
                     shift, scale = self._scale.shift_F[position], self._scale.scale_F[position]
-                    values_N = (values_N.astype(np.float64) - shift) / scale
+                    values_N = scaled(values_N.astype(np.float64), shift, scale, f"column {name}")
                 out_NF[:, position] = values_N
                 position += 1
 

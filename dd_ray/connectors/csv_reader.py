@@ -14,6 +14,7 @@ from dd_ray.connectors.csv_diagnosis import Rules, diagnose
 from dd_ray.connectors.csv_rows import label_offset
 from dd_ray.connectors.csv_state import CsvState
 from dd_ray.connectors.csv_table import Columns, Dialect, Table, Text, header_of, read_batches
+from dd_ray.connectors.spec import LARGEST
 from dd_ray.errors import BadInput
 
 if TYPE_CHECKING:
@@ -145,8 +146,8 @@ def _breaks(batch: pa.RecordBatch, columns: Columns, rules: Rules) -> bool:
         label = name in rules.numeric_labels
         if column.null_count and (label or not rules.missing_ok):
             return True
-        if not pc.all(pc.is_finite(column), skip_nulls=True).as_py():
-            return True
+        if not pc.all(pc.less_equal(pc.abs(column), LARGEST), skip_nulls=True).as_py():
+            return True  # NaN is not less than anything
         if label and rules.classes is not None:
             offset = rules.label_offsets.get(name, 0.0)
             bounds = pc.min_max(column)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from dd_ray.connectors.csv_state import Bounds, CsvState, scaling
+from dd_ray.connectors.csv_state import Bounds, CsvState, scaled, scaling
+from dd_ray.connectors.spec import LARGEST
 from dd_ray.data import TableBatch
 from dd_ray.errors import BadInput
 
@@ -43,11 +44,13 @@ def read_rows(
     known = state or _state_of(header, rows[0], params)
     positions = _positions(header, rows, known, lines)
     values_NF = _values(rows, positions, known, lines, missing_ok=missing_ok)
-    if bounds is not None:
+    if bounds is None:
+        narrow_NF = values_NF.astype(np.float32)
+    else:
         scale = scaling(known, bounds)
-        values_NF = (values_NF - scale.shift_F) / scale.scale_F
+        narrow_NF = scaled(values_NF, scale.shift_F, scale.scale_F, "data")
     return TableBatch(
-        values_NF=values_NF.astype(np.float32),
+        values_NF=narrow_NF,
         names=known.features,
         uris=_uris(rows, positions, params.id or known.id),
         targets_NT=_targets(rows, positions, known, params, lines) if labelled else None,
@@ -174,7 +177,8 @@ def _values(
             flat = None
         if flat is not None:
             values_NF = np.array(flat, dtype=np.float64)
-            if np.isfinite(values_NF).all() and not any("_" in f for row in rows for f in row):
+            within = bool((np.abs(values_NF) <= LARGEST).all())
+            if within and not any("_" in field for row in rows for field in row):
                 return values_NF
     return np.array(
         [
@@ -214,6 +218,8 @@ def number(field: str, column: str, line: str, *, missing_ok: bool) -> float:
         value = float(field)
     except ValueError:
         value = float("nan")
+    if LARGEST < abs(value) < float("inf"):
+        raise BadInput(f"{line}: column {column} is beyond {LARGEST:.3g}: {field[:80]!r}")
     if not np.isfinite(value) or "_" in field:
         raise BadInput(
             f"{line}: column {column} is not a number, use categoricals or ignore parameters"

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
-from dd_ray.connectors.spec import State
+from dd_ray.connectors.spec import LARGEST, State
 from dd_ray.errors import BadInput
 
 
@@ -100,6 +100,22 @@ class Scaling:
 
     shift_F: NDArray[np.float64]
     scale_F: NDArray[np.float64]
+
+
+def scaled(
+    values: NDArray[np.float64],
+    shift: NDArray[np.float64] | float,
+    scale: NDArray[np.float64] | float,
+    names: str,
+) -> NDArray[np.float32]:
+    """`(values - shift) / scale` as float32; raises BadInput when that is beyond its range."""
+    with np.errstate(over="ignore"):
+        result = ((values - shift) / scale).astype(np.float32)
+    if np.isinf(result).any():
+        raise BadInput(
+            f"{names}: a value is beyond {LARGEST:.3g} after scaling with min_vals and max_vals"
+        )
+    return result
 
 
 def scaling(state: CsvState, bounds: Bounds) -> Scaling:

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from dd_ray.data import Batch, Dataset
 from dd_ray.errors import ApiError, BadInput
 from dd_ray.params import Params
+
+LARGEST = float(np.finfo(np.float32).max)
+"""The largest number in a table: models compute in float32."""
 
 
 class InputParams(Params):

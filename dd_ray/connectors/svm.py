@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from dd_ray.connectors.source import Content, Files, sources
-from dd_ray.connectors.spec import InputParams, State
+from dd_ray.connectors.spec import LARGEST, InputParams, State
 from dd_ray.data import Dataset, InMemory, SparseBatch, TestSet
 from dd_ray.errors import BadInput
 from dd_ray.params import Int
@@ -161,7 +161,7 @@ def _number(field: str, text: str, where: str) -> float:
         value = float(field)
     except ValueError:
         raise _invalid(text, where) from None
-    if not math.isfinite(value) or "_" in field:
+    if not abs(value) <= LARGEST or "_" in field:
         raise _invalid(text, where)
     return value
 

@@ -155,3 +155,9 @@ def test_it_is_made_without_a_heavy_library() -> None:
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("value", ["y", ["y", "z"]])
+def test_names_are_one_text_or_several(value: Any) -> None:
+    assert allows({"$ref": "#/components/schemas/CsvParams"}, {"label": value, "ignore": value})
+    assert not allows({"$ref": "#/components/schemas/CsvParams"}, {"label": 3})

@@ -23,6 +23,8 @@ BAD_TABLES: list[tuple[list[str], dict[str, Any], str]] = [
     (["a,y", "1,0", "12abc,0"], {}, "line 3: column a is not a number.*'12abc'"),
     (["a,y", "1,0", "nan,0"], {}, "line 3: column a is not a number.*'nan'"),
     (["a,y", "1,0", "", "-inf,0"], {}, "line 4: column a is not a number.*'-inf'"),
+    (["a,y", "1,0", "-1e39,0"], {}, "line 3: column a is beyond 3.4e.38: '-1e39'"),
+    (["a,y", "1,0", "2,3.5e38"], {}, "line 3: column y is beyond 3.4e.38"),
     (["a,y", "1,0", "NA,0"], {}, "line 3: column a is not a number.*'NA'"),
     (["a,y", "1,0", "0x10,0"], {}, "line 3: column a is not a number"),
     (["a,y", "1,0", "1_000,0"], {}, "line 3: column a is not a number"),
@@ -92,6 +94,12 @@ def refusal(data: list[str], tmp_path: Path, **given: Any) -> str:
             classes=2,
         )
     return caught.value.message
+
+
+def test_a_number_that_scaling_takes_past_single_precision(write: Write, tmp_path: Path) -> None:
+    path = write("t.csv", "a,y", "0,0", "3e38,0")
+    message = refusal([path], tmp_path, min_vals=[0, 0], max_vals=[0.1, 1])
+    assert message.startswith("column a: a value is beyond 3.4e+38 after scaling")
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

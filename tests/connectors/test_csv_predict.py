@@ -207,3 +207,12 @@ def test_predicting_lines_imports_no_table_library() -> None:
         "assert not {'pyarrow', 'pandas', 'scipy', 'ray'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("line", "given"),
+    [("1e39,1", {}), ("1e39,", {}), ("3e38,1", {"min_vals": [0, 0], "max_vals": [0.1, 1]})],
+)
+def test_numbers_past_single_precision_are_refused(line: str, given: dict[str, Any]) -> None:
+    with pytest.raises(BadInput, match=r"beyond 3.4e.38"):
+        CSV.read([line], CsvParams.merge(given), None, labelled=False, missing_ok=True)

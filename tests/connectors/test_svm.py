@@ -59,6 +59,7 @@ def test_unknown_features_are_dropped_at_predict() -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
+        ("1 1:1e39", "invalid argument error"),
         ("1 a:1", "invalid argument error reading SVM format line: 1 a:1"),
         ("1 0:x", "invalid argument"),
         ("1 0:nan", "invalid argument"),
