@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
@@ -58,8 +59,8 @@ class Batches(Protocol):
     def __iter__(self) -> Iterator[Batch]: ...
 
     @property
-    def in_memory(self) -> bool:
-        """Whether there is exactly one batch, already in memory."""
+    def folder(self) -> Path | None:
+        """Where examples on disk lie, until the training ends; None for one batch in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +70,8 @@ class InMemory:
     batch: Batch
 
     @property
-    def in_memory(self) -> bool:
-        return True
+    def folder(self) -> None:
+        return None
 
     def __len__(self) -> int:
         return len(self.batch)

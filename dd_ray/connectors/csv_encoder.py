@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -111,8 +112,8 @@ class OnDisk:
     chosen_N: NDArray[np.bool_]
 
     @property
-    def in_memory(self) -> bool:
-        return False
+    def folder(self) -> Path | None:
+        return self.table.path.parent if self.table.path else None
 
     def __len__(self) -> int:
         return int(self.chosen_N.sum())

@@ -15,7 +15,7 @@ import pyarrow.csv as pacsv
 from dd_ray.connectors.source import Content, Files
 from dd_ray.errors import BadInput
 
-_BLOCK = 16 * 2**20
+_BLOCK = 4 * 2**20
 """Bytes of CSV that become one batch."""
 
 

@@ -187,8 +187,8 @@ def test_on_disk_and_in_memory_are_the_same(write: Write, tmp_path: Path) -> Non
     found, state = dataset(path, classes=2, scratch=tmp_path, **given)
     on_disk, state_of_disk = dataset(path, classes=2, db=True, scratch=tmp_path, **given)
     assert state_of_disk == state
-    assert found.train.in_memory
-    assert not on_disk.train.in_memory
+    assert found.train.folder is None
+    assert on_disk.train.folder is not None
     for one, other in (
         (found.train, on_disk.train),
         (found.tests[0].examples, on_disk.tests[0].examples),

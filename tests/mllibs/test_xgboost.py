@@ -168,7 +168,8 @@ def test_sparse_rows_train_and_predict(tmp_path: Path) -> None:
 class Pieces:
     """Examples that are not in memory."""
 
-    in_memory = False
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
     def __len__(self) -> int:
         return 300
@@ -179,7 +180,7 @@ class Pieces:
 
 
 def test_examples_from_disk_train_alike(tmp_path: Path) -> None:
-    data = Dataset(train=Pieces(), tests=(TestSet(name="t", examples=Pieces()),))
+    data = Dataset(train=Pieces(tmp_path), tests=(TestSet(name="t", examples=Pieces(tmp_path)),))
     predictor, run = trained(tmp_path, data, iterations=10)
     output = predictor.predict(table(), params())
     assert np.mean(output.probs_NC.argmax(axis=1) == CLASSES) > 0.95
@@ -191,7 +192,7 @@ def test_examples_from_disk_train_alike(tmp_path: Path) -> None:
 )
 def test_examples_from_disk_need_bins(tmp_path: Path, given: dict[str, Any]) -> None:
     with pytest.raises(BadParameter, match="db: true"):
-        trained(tmp_path, Dataset(train=Pieces()), **given)
+        trained(tmp_path, Dataset(train=Pieces(tmp_path)), **given)
 
 
 def test_booster_parameters_go_by_the_names_of_xgboost() -> None:

@@ -153,8 +153,10 @@ def _matrix(examples: Batches, params: XGBoostParams, reference: Any | None = No
     """The examples as XGBoost wants them; from disk when they are not in memory."""
     if len(examples) == 0:
         raise BadInput("no data could be found processing XGBoost input")
-    if not examples.in_memory:
-        return external_matrix(examples, params, reference, threads=_threads())
+    if examples.folder is not None:
+        return external_matrix(
+            examples, params, reference, folder=examples.folder, threads=_threads()
+        )
     batch = next(iter(examples))
     assert batch.targets_NT is not None
     if batch.targets_NT.shape[1] != 1:
