@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 Floats: TypeAlias = NDArray[np.floating[Any]]
 Ints: TypeAlias = NDArray[np.int64]
+Pixels: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,38 @@ class SparseBatch:
         return int(self.values_NF.shape[0])
 
 
-Batch: TypeAlias = TableBatch | SparseBatch
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Normalization:
+    """`(x * scale - mean) / std` for each channel, in the order of the pixels' channels.
+
+    No mean subtracts nothing, one is for every channel; so with std.
+    """
+
+    scale: float = 1.0
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageBatch:
+    """Decoded images, resized and cropped as the connector was told.
+
+    Each is [H, W, C] of integers (uint8, or uint16 where the data was left unchanged), of one size
+    unless the service keeps native sizes. `sizes` are height and width of the originals.
+    """
+
+    images: Sequence[Pixels]
+    normalization: Normalization
+    uris: Sequence[str]
+    sizes: Sequence[tuple[int, int]]
+    targets_NT: NDArray[np.float64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+Rows: TypeAlias = TableBatch | SparseBatch
+Batch: TypeAlias = TableBatch | SparseBatch | ImageBatch
 
 
 class Batches(Protocol):
@@ -78,6 +110,23 @@ class InMemory:
 
     def __iter__(self) -> Iterator[Batch]:
         yield self.batch
+
+
+class ImageExamples(Batches, Protocol):
+    """Images in files, decoded when they are asked for."""
+
+    @property
+    def normalization(self) -> Normalization: ...
+
+    @property
+    def targets_NT(self) -> NDArray[np.float64]:
+        """Labels [N, T], those of `read(i)` in row i."""
+
+    def read(self, index: int) -> Pixels:
+        """One image [H, W, C] as the network shall see it; threads may read at the same time.
+
+        Raises BadInput naming the file.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

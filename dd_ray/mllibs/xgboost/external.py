@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from dd_ray.data import Batch, Batches
+from dd_ray.data import Batch, Batches, ImageBatch
 from dd_ray.errors import BadInput, BadParameter
 from dd_ray.mllibs.xgboost.library import xgb
 from dd_ray.mllibs.xgboost.params import XGBoostParams
@@ -51,6 +51,7 @@ class _Pages(xgb.DataIter):  # type: ignore[misc]  # xgboost has no types
         batch = next(self._iterator, None)
         if batch is None:
             return False
+        assert not isinstance(batch, ImageBatch)  # the connectors are csv and svm
         assert batch.targets_NT is not None
         if batch.targets_NT.shape[1] != 1:
             raise BadInput(

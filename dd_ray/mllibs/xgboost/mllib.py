@@ -10,7 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dd_ray.data import Batch, Batches, Dataset, Output, Scores, TrainReport, Values
+from dd_ray.data import (
+    Batch,
+    Batches,
+    Dataset,
+    ImageBatch,
+    Output,
+    Rows,
+    Scores,
+    TrainReport,
+    Values,
+)
 from dd_ray.errors import BadInput, BadParameter, LibraryError
 from dd_ray.mllibs.spec import Run
 from dd_ray.mllibs.xgboost.external import external_matrix
@@ -89,13 +99,14 @@ class _Predictor:
             )
 
     def predict(self, batch: Batch, params: XGBoostParams) -> Output:
+        assert not isinstance(batch, ImageBatch)  # the connectors are csv and svm
         if batch.values_NF.shape[1] != self._features:
             raise BadInput(
                 f"{batch.values_NF.shape[1]} columns, but the model was trained on {self._features}"
             )
         return _output(self._raw(batch), self._objective)
 
-    def _raw(self, batch: Batch) -> NDArray[np.float32]:
+    def _raw(self, batch: Rows) -> NDArray[np.float32]:
         try:
             if self._linear:  # in-place prediction is for trees
                 return np.asarray(self._booster.predict(xgb.DMatrix(batch.values_NF)))
@@ -158,6 +169,7 @@ def _matrix(examples: Batches, params: XGBoostParams, reference: Any | None = No
             examples, params, reference, folder=examples.folder, threads=_threads()
         )
     batch = next(iter(examples))
+    assert not isinstance(batch, ImageBatch)
     assert batch.targets_NT is not None
     if batch.targets_NT.shape[1] != 1:
         raise BadInput(

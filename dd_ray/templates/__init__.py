@@ -1,0 +1,1 @@
+"""The network zoo: neural network templates by DeepDetect's names."""
