@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -15,7 +16,12 @@ from dd_ray.cluster.flags import free_port
 
 @contextmanager
 def server(**env: str) -> Iterator[str]:
-    """The URL of a `dd-ray serve` with a Ray of its own."""
+    """The URL of a `dd-ray serve` with a Ray and a home of its own."""
+    with tempfile.TemporaryDirectory(prefix="dd-ray-home-") as home:
+        yield from _serve({"DD_RAY_HOME": home} | env)
+
+
+def _serve(env: dict[str, str]) -> Iterator[str]:
     port = free_port()
     command = [sys.executable, "-m", "dd_ray.cli", "serve", "--ray-address", "local"]
     process = subprocess.Popen(

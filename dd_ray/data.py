@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -58,6 +58,8 @@ class Normalization:
     scale: float = 1.0
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    rgb: bool = False
+    """Whether the channels are red, green, blue; else they are blue, green, red."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,9 +155,15 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
-    """Class probabilities `probs_NC` float [N, C]; each row sums to 1 unless multi-label."""
+    """Class probabilities `probs_NC` float [N, C]; each row sums to 1 unless multi-label.
+
+    `logits_NC` are the numbers that they were made of, where the model has such.
+    """
 
     probs_NC: Floats
+    multi_label: bool = False
+    """Whether each class has a probability of its own; then targets are [N, C]."""
+    logits_NC: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.probs_NC)
@@ -166,18 +174,46 @@ class Values:
     """Regression outputs `values_ND` float [N, D]."""
 
     values_ND: Floats
+    soft_labels: bool = False
+    """Whether each output is the degree, from 0 to 1, to which a class applies."""
 
     def __len__(self) -> int:
         return len(self.values_ND)
 
 
-Output: TypeAlias = Scores | Values
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vectors:
+    """What an inner layer computed, flattened: `values_NV` float [N, V]."""
+
+    values_NV: Floats
+
+    def __len__(self) -> int:
+        return len(self.values_NV)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconstructions:
+    """How an autoencoder gives its input back.
+
+    `outputs_NV` and `inputs_NV` float [N, V], flattened, `losses_N` float [N] of each example.
+    """
+
+    outputs_NV: Floats
+    inputs_NV: Floats
+    losses_N: Floats
+
+    def __len__(self) -> int:
+        return len(self.losses_N)
+
+
+Output: TypeAlias = Scores | Values | Vectors | Reconstructions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainReport:
     """What a training leaves behind for its final report."""
 
-    measure: dict[str, Any] = field(default_factory=dict)
-    iterations: int = 0
-    stopped: bool = False
+    measures: tuple[dict[str, Any], ...]
+    """Of each test set; where there is none, one of the training itself."""
+    model: str
+    """Name of the file in the repository that holds the best model."""

@@ -30,6 +30,12 @@ class BadRequest(ApiError):
     status, msg, dd_code = 400, "BadRequest", 400
 
 
+class Unauthorized(ApiError):
+    """A call without the server's key."""
+
+    status, msg, dd_code = 401, "Unauthorized", 401
+
+
 class Forbidden(ApiError):
     """A path or method that this server does not open."""
 
@@ -52,6 +58,12 @@ class Unavailable(ApiError):
     """The service is there but cannot answer now."""
 
     status, msg, dd_code = 503, "ServiceUnavailable", 503
+
+
+class TimedOut(ApiError):
+    """A call that took longer than the server allows."""
+
+    status, msg, dd_code = 504, "GatewayTimeout", 504
 
 
 class UnknownLibrary(ApiError):
@@ -94,6 +106,10 @@ class LibraryError(ApiError):
     """1007: a machine learning library failed."""
 
     status, msg, dd_code = 500, "InternalError", 1007
+
+
+class Superseded(LibraryError):
+    """An attempt at a training that another one has taken the place of: it may write nothing."""
 
 
 class TrainPredictConflict(ApiError):

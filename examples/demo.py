@@ -7,6 +7,7 @@ through the REST API and prints each call as the curl line that does the same.
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -117,13 +118,18 @@ def write_wine(path: Path) -> Path:
 @contextmanager
 def server() -> Iterator[str]:
     """The URL of a server that lives as long as the block."""
+    with tempfile.TemporaryDirectory() as home:  # its own, where no other services are kept
+        yield from run_server(os.environ | {"DD_RAY_HOME": home})
+
+
+def run_server(env: dict[str, str]) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "dd_ray.cli", "serve", "--ray-address", "local"]
     command += ["--port", str(port)]
     print("$ dd-ray serve --port", port, flush=True)
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env)
     assert process.stdout is not None
     try:
         for line in process.stdout:

@@ -2,13 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from dd_ray.settings import settings
+from tests.buckets import Bucket
+
 Write = Callable[..., str]
+SetSettings = Callable[..., None]
+
+
+@pytest.fixture
+def set_settings() -> Iterator[SetSettings]:
+    """Sets settings of this process by their names, as an operator sets the variables."""
+    with pytest.MonkeyPatch.context() as patch:
+
+        def set_values(**values: object) -> None:
+            for name, value in values.items():
+                patch.setenv(f"DD_RAY_{name.upper()}", str(value))
+            settings.cache_clear()
+
+        yield set_values
+    settings.cache_clear()
+
+
+@pytest.fixture
+def loopback_allowed(set_settings: SetSettings) -> None:
+    """URLs of calls may name servers of the test itself."""
+    set_settings(allowed_hosts="127.0.0.1")
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The URL of an S3 server in this process."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(s3_server: str, set_settings: SetSettings, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """A bucket that calls may use."""
+    made = Bucket(s3_server, f"b-{uuid.uuid4().hex[:12]}")
+    for name, value in made.env.items():
+        monkeypatch.setenv(name, value)
+    set_settings(roots=f"/:{made.url}")
+    return made
 
 
 @pytest.fixture

@@ -10,14 +10,16 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from dd_ray.api import info, predict, services, train
+from dd_ray.api import health, info, jobs, metrics, predict, services, train
+from dd_ray.api.auth import EVERYBODY, Access, Guard
 from dd_ray.api.cors import CrossOrigin
+from dd_ray.api.delivery import Delivery
 from dd_ray.api.docs import docs_routes
 from dd_ray.api.envelope import refuse, refuse_route, respond
+from dd_ray.api.observe import Observe
 from dd_ray.api.paths import PlainPaths
 from dd_ray.errors import ApiError, InternalError
 from dd_ray.services.answer import Answer, Rendered, render
@@ -43,17 +45,27 @@ _ROUTES: list[tuple[str, str, Handler]] = [
     ("GET", "/train", train.status),  # no HEAD: it would take the final report and not show it
     ("DELETE", "/train", train.stop),
     ("POST", "/predict", predict.predict),
+    ("POST", "/predict/{name}", predict.predict_named),
+    ("GET", "/jobs", jobs.jobs),
+    ("GET", "/metrics", metrics.metrics),
+    ("GET", "/healthz", health.live),
+    ("HEAD", "/healthz", health.live),
+    ("GET", "/readyz", health.ready),
+    ("HEAD", "/readyz", health.ready),
 ]
 
 
-def build(server: DeepDetect, *, allow_origin: str = "") -> ASGIApp:
-    """The app over a server. Browsers at `allow_origin`, when given, may call it."""
+def build(server: DeepDetect, access: Access = EVERYBODY) -> ASGIApp:
+    """The app over a server, for those who may call."""
+    routes = frozenset(path for _, path, _ in _ROUTES)
     middleware = [
+        Middleware(Observe, routes=routes, tell=server.count_requests),
         Middleware(PlainPaths),
+        Middleware(Guard, access=access),
         Middleware(GZipMiddleware, minimum_size=_COMPRESS_FROM, compresslevel=_COMPRESS_LEVEL),
     ]
-    if allow_origin:
-        middleware.insert(0, Middleware(CrossOrigin, origin=allow_origin))
+    if access.origin:  # first: a browser asks without the key, and wants to see refusals
+        middleware.insert(1, Middleware(CrossOrigin, origin=access.origin))
     return Starlette(
         routes=[*_routes(server), *docs_routes()],
         middleware=middleware,
@@ -75,11 +87,14 @@ def _routes(server: DeepDetect) -> list[Route]:
 
 def _endpoint(
     path: str, handlers: dict[str, Handler], server: DeepDetect
-) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(request: Request) -> Response:
+) -> Callable[[Request], Awaitable[ASGIApp]]:
+    async def endpoint(request: Request) -> ASGIApp:
         try:
             answer = await handlers[request.method](request, server)
-            return respond(render(answer) if isinstance(answer, Answer) else answer)
+            if not isinstance(answer, Answer):
+                return respond(answer)
+            response = respond(render(answer))
+            return Delivery(response, answer.delivered) if answer.delivered else response
         except ApiError as exc:
             return refuse(exc)
         except Exception:  # a mistake of ours, in whatever: the client gets an answer all the same

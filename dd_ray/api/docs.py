@@ -222,6 +222,23 @@ def _paths() -> dict[str, Any]:
             "delete": _operation("Stop a training job", service, job),
         },
         "/predict": {"post": _operation("Predict", body="PredictCall")},
+        "/jobs": {
+            "get": _operation(
+                "All jobs, the newest first, also those whose report was given; extension",
+                _parameter("service", {"type": "string"}, "Name of a service; of all without it"),
+                _parameter(
+                    "max", {"type": "integer", "minimum": 1, "default": 100}, "Most jobs to list"
+                ),
+            )
+        },
+        "/metrics": {"get": _text("What the server measures, for Prometheus; extension")},
+        "/healthz": {"get": _operation("Whether the server answers; extension, asks for no key")},
+        "/readyz": {
+            "get": _operation(
+                "Whether the server is ready and how many services are; extension, asks for no key."
+                " 503 with `body.missing` while it is not"
+            )
+        },
     }
 
 
@@ -263,6 +280,13 @@ def _operation(
             "description": _ANY_TYPE,
             "content": _json(body),
         }
+    return operation
+
+
+def _text(summary: str) -> dict[str, Any]:
+    """An operation that answers with text."""
+    operation = _operation(summary)
+    operation["responses"]["200"]["content"] = {"text/plain": {"schema": {"type": "string"}}}
     return operation
 
 

@@ -7,15 +7,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dd_ray.errors import ApiError, NotFound
+from dd_ray.guard.key import CHALLENGE
 from dd_ray.services.answer import Rendered, dumps, render_error
 
-_BUSY = {"Retry-After": "1"}
+_HEADERS = {503: {"Retry-After": "1"}, 401: {"WWW-Authenticate": CHALLENGE}}
 
 
 def respond(rendered: Rendered) -> Response:
     """The response of an answer: JSON, also where a template made something else of it."""
-    headers = _BUSY if rendered.code == 503 else None
-    return Response(rendered.content, rendered.code, headers=headers, media_type="application/json")
+    headers = _HEADERS.get(rendered.code)
+    return Response(
+        rendered.content, rendered.code, headers=headers, media_type=rendered.media_type
+    )
 
 
 def refuse(error: ApiError) -> Response:

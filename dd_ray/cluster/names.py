@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 
+SHARED_APP = "shared-services"
+"""The Serve application of the services that share a process."""
+
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
@@ -16,6 +19,16 @@ def app_name(service: str) -> str:
     >>> app_name("café")
     'x-850f7dc43910ff890f8879c0ed26fe697c93a067'
     """
-    if _PLAIN.fullmatch(service):
+    if is_plain(service):
         return f"s-{service}"
     return f"x-{hashlib.sha256(service.encode()).hexdigest()[:40]}"
+
+
+def is_app_name(name: str) -> bool:
+    """Whether a Serve application of that name is a service."""
+    return name.startswith(("s-", "x-"))
+
+
+def is_plain(service: str) -> bool:
+    """Whether a name is written the same everywhere: in JSON, in paths, to Serve, to HAProxy."""
+    return _PLAIN.fullmatch(service) is not None

@@ -17,8 +17,12 @@ from ray._private.authentication.authentication_token_setup import (
     maybe_enable_token_auth_if_token_available,
 )
 from ray._private.grpc_utils import init_grpc_channel
+from ray.exceptions import AuthenticationError
 
+from dd_ray.cluster.exposure import check_ray, check_same_key, close_own_ray, key_digest
 from dd_ray.cluster.flags import NAMESPACE, serve_flags, set_serve_flags, short_temporary_folder
+from dd_ray.cluster.log_flags import bound_logs
+from dd_ray.cluster.start_error import StartError
 
 logger = logging.getLogger(__name__)
 
@@ -27,10 +31,6 @@ _PROBE_S = 3
 
 LOCAL = "local"
 """Stands for a Ray of our own."""
-
-
-class StartError(Exception):
-    """The server cannot start; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,36 +62,59 @@ def find(address: str) -> str:
     return os.environ.get("RAY_ADDRESS") or _running_here() or LOCAL
 
 
-def connect(address: str) -> Ray:
-    """Joins the Ray at `address`, or starts one for LOCAL. Raises StartError."""
+def connect(address: str, *, insecure: bool = False) -> Ray:
+    """Joins the Ray at `address`, or starts one for LOCAL. Raises StartError.
+
+    Refuses to start one without token authentication, unless `insecure`.
+    """
     if address == LOCAL:
-        return _start()
-    maybe_enable_token_auth_if_token_available()  # ray.init does so only for a Ray it starts
+        return _start(insecure=insecure)
+    maybe_enable_token_auth_if_token_available(warn_if_disabled=False)  # as for a Ray of our own
     _check_answers(address)
     try:
         ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, logging_level="error")
-    except (ConnectionError, RuntimeError, ValueError) as exc:
+    except (ConnectionError, RuntimeError, ValueError, AuthenticationError) as exc:
         raise StartError(f"cannot join the Ray at {address}: {exc}") from exc
     return Ray(address=address, owned=False)
 
 
-def missing_flags() -> dict[str, str]:
-    """The flags that a joined Ray was started without."""
-    return serve_flags(ray.get(ray.remote(num_cpus=0)(_environment).remote()))
+def check_joined(address: str, *, insecure: bool) -> None:
+    """Raises StartError for a Ray that was started without our flags, our key, or its token."""
+    environment, digest = ray.get(ray.remote(num_cpus=0)(_environment).remote())
+    missing = serve_flags(environment)
+    if insecure:
+        missing.pop("RAY_AUTH_MODE", None)
+    if missing:
+        raise StartError(
+            f"the Ray at {address} was started without the flags that dd-ray needs:"
+            " start it again with these in the environment of every node: "
+            + " ".join(f"{name}={value}" for name, value in sorted(missing.items()))
+        )
+    check_same_key(digest)
+    if not insecure:
+        check_ray(environment, f"the Ray at {address}")
 
 
-def _start() -> Ray:
+def _start(*, insecure: bool) -> Ray:
     set_serve_flags()
+    bound_logs()
     folder = short_temporary_folder()
     try:
+        close_own_ray(folder)
+        if not insecure:
+            check_ray(os.environ, "a Ray of our own")
         context = ray.init(
             address="local",
             namespace=NAMESPACE,
             include_dashboard=False,
             log_to_driver=False,
             logging_level="error",
-            _temp_dir=folder,
+            # Ray lets everybody into its folder, so it gets one inside of one that is ours alone
+            _temp_dir=f"{folder}/r",
         )
+    except StartError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     except Exception as exc:  # Ray raises whatever its processes died of
         shutil.rmtree(folder, ignore_errors=True)
         raise StartError(f"Ray did not start: {exc}") from exc
@@ -137,8 +160,9 @@ def _listens(address: str) -> bool:
         return False
 
 
-def _environment() -> dict[str, str]:
-    return dict(os.environ)
+def _environment() -> tuple[dict[str, str], str]:
+    """Of a process of the Ray: its environment, and the digest of its key."""
+    return dict(os.environ), key_digest()
 
 
 def _end(processes: list[psutil.Process]) -> None:

@@ -3,94 +3,128 @@
 from __future__ import annotations
 
 import logging
-import signal
-import socket
-import threading
-import time
 from collections.abc import Callable
-from types import FrameType
+from contextlib import ExitStack
+from typing import Any
 
-import httpx
 import ray
 from ray import serve
 from ray.serve.context import _get_global_client
 from ray.serve.exceptions import RayServeException
 
-from dd_ray.cluster.flags import NAMESPACE
-from dd_ray.cluster.host import deploy_app, undeploy_app
-from dd_ray.cluster.ray_start import LOCAL, Ray, StartError, connect, find, missing_flags
+from dd_ray.cluster.applications import deploy_app, service_apps, undeploy_app
+from dd_ray.cluster.exposure import check_key, is_loopback
+from dd_ray.cluster.flags import NAMESPACE, free_port
+from dd_ray.cluster.names import SHARED_APP
+from dd_ray.cluster.public_port import await_answer, shown, take
+from dd_ray.cluster.ray_start import LOCAL, Ray, check_joined, connect, find
+from dd_ray.cluster.remote_state import find_state
+from dd_ray.cluster.signals import Signals
+from dd_ray.cluster.start_error import StartError
 from dd_ray.errors import ApiError
 
 logger = logging.getLogger(__name__)
 
-_READY_S = 30.0
-_POLL_S = 0.05
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_LOOPBACK = "127.0.0.1"
 
 
-def run(*, host: str, port: int, ray_address: str, say: Callable[[str], None]) -> None:
-    """Serves until SIGINT or SIGTERM; raises StartError when it cannot start."""
+def run(
+    *,
+    host: str,
+    port: int,
+    ray_address: str,
+    say: Callable[[str], None],
+    insecure: bool = False,
+    haproxy: str | None = None,
+) -> None:
+    """Serves until SIGINT or SIGTERM; raises StartError when it cannot start.
+
+    Unless `insecure`, it refuses what anybody could use who reaches it. `haproxy` is the program
+    of the edge; without one, Serve itself listens on the public port.
+    """
+    if not insecure:
+        check_key(host)
     address = find(ray_address)
-    if address == LOCAL:
-        _check_port(host, port)
-    signals = _Signals()
-    signals.arm()
-    try:
-        connected = connect(address)
+    with ExitStack() as ending:
+        public = ending.enter_context(take(host, port)) if haproxy else None
+        if address == LOCAL and not haproxy:
+            take(host, port).close()
+        signals = Signals()
         signals.arm()
-        try:
-            if not connected.owned:
-                _check_alone(connected)  # what is there already is not ours to end
+        ending.callback(signals.disarm)
+        connected = connect(address, insecure=insecure)
+        ending.callback(connected.stop)
+        signals.arm()
+        if connected.owned and not haproxy:
+            ending.callback(_undeploy_api)  # an edge would wait for the answers, Serve does not
+        if not connected.owned:
+            _check_alone(connected)  # what is there already is not ours to end
+            check_joined(connected.address, insecure=insecure)
+            if not haproxy:
                 _check_serve(host, port)
-            try:
-                _start(host, port)
-                say(f"dd-ray listens on http://{_shown(host)}:{port}")
-                signals.stopped.wait()
-                say("dd-ray stops")
-            finally:
-                if not connected.owned:
-                    _undeploy_all()
-        finally:
-            connected.stop()
-    finally:
-        signals.disarm()
+            ending.callback(_undeploy_all)
+        serve_at = _address_behind_edge() if haproxy else (host, port)
+        _start_api(serve_at, host=host, insecure=insecure)
+        if haproxy and public:
+            from dd_ray.cluster.edge.command import start_edge
+
+            edge = start_edge(haproxy, public, serve=serve_at, any_name=insecure)
+            ending.callback(edge.close)
+        await_answer(host, port)
+        say(f"dd-ray listens on http://{shown(host)}:{port}")
+        signals.stopped.wait()
+        say("dd-ray stops")
 
 
-def _start(host: str, port: int) -> None:
+def _start_api(serve_at: tuple[str, int], *, host: str, insecure: bool) -> None:
+    """Starts Serve, the state and the API, whose clients call `host`."""
     from dd_ray.cluster.api_app import APP_NAME, api_app
     from dd_ray.cluster.state_actor import state_actor
 
-    serve.start(
-        proxy_location="EveryNode",
-        http_options={"host": host, "port": port, "request_timeout_s": None},
-    )
-    state_actor()
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)  # what it does is ours to say
+    state = state_actor()  # starts while Serve does
     try:
-        deploy_app(api_app(), APP_NAME, route_prefix="/")
+        serve.start(
+            proxy_location="EveryNode",
+            http_options={"host": serve_at[0], "port": serve_at[1], "request_timeout_s": None},
+        )
+    except (TimeoutError, ray.exceptions.RayError) as exc:
+        raise StartError(f"Serve did not start, perhaps the machine is too busy: {exc}") from exc
+    _open_state(state)
+    try:
+        args = {"insecure": insecure, "local": is_loopback(host) and not insecure}
+        deploy_app(api_app(args), APP_NAME, route_prefix="/")
     except ApiError as exc:
         raise StartError(f"the API did not start: {exc}") from exc
-    _await_answer(host, port)
+
+
+def _address_behind_edge() -> tuple[str, int]:
+    """Where Serve listens on this Ray already, or else a port that only this machine reaches."""
+    try:
+        options = _get_global_client().http_config
+    except RayServeException:
+        return _LOOPBACK, free_port()
+    return (options.host if is_loopback(options.host) else _LOOPBACK), options.port
+
+
+def _open_state(actor: Any) -> None:
+    """Returns when the state has taken up what its file holds; raises StartError."""
+    try:
+        ray.get(actor.open.remote())
+    except ray.exceptions.RayTaskError as exc:
+        raise StartError(f"the state did not start: {exc.cause}") from exc
 
 
 def _check_alone(connected: Ray) -> None:
-    """Refuses a Ray that already has a dd-ray, or that was started without our flags."""
-    from dd_ray.cluster.state_actor import state_actor
-
+    """Refuses a Ray that already has a dd-ray."""
     try:
-        state_actor(create=False)
+        find_state()
     except ValueError:
         pass
     else:
         raise StartError(
             f"a dd-ray is running on the Ray at {connected.address} already:"
             " stop it first, or start one of its own with --ray-address local"
-        )
-    missing = missing_flags()
-    if missing:
-        raise StartError(
-            f"the Ray at {connected.address} was started without the flags that dd-ray needs:"
-            " start it again with these in the environment of every node: "
-            + " ".join(f"{name}={value}" for name, value in sorted(missing.items()))
         )
 
 
@@ -99,7 +133,7 @@ def _check_serve(host: str, port: int) -> None:
     try:
         actual = _get_global_client().http_config.port
     except RayServeException:
-        _check_port(host, port)
+        take(host, port).close()
         return
     if actual != port:
         raise StartError(
@@ -108,32 +142,14 @@ def _check_serve(host: str, port: int) -> None:
         )
 
 
-def _check_port(host: str, port: int) -> None:
-    """Raises StartError when nobody could listen there."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as exc:
-            reason = exc.strerror or str(exc)
-            raise StartError(f"cannot listen on {host}:{port}: {reason.lower()}") from exc
-        except OverflowError as exc:
-            raise StartError(f"port {port}, expected 1 to 65535") from exc
+def _undeploy_api() -> None:
+    """Ends the API: Serve sends it nothing more and waits for the answers under way."""
+    from dd_ray.cluster.api_app import APP_NAME
 
-
-def _await_answer(host: str, port: int) -> None:
-    """Waits until the API answers on the public port; raises StartError."""
-    target = "127.0.0.1" if host in ("0.0.0.0", "") else _shown(host)  # noqa: S104
-    deadline = time.monotonic() + _READY_S
-    while time.monotonic() < deadline:
-        try:
-            if httpx.get(f"http://{target}:{port}/info", timeout=5).status_code == 200:
-                return
-        except httpx.HTTPError:
-            pass
-        time.sleep(_POLL_S)
-    raise StartError(f"no answer on {host}:{port} after {_READY_S:.0f} s, see Ray's logs")
+    try:
+        undeploy_app(APP_NAME)
+    except (RayServeException, ApiError, ray.exceptions.RayError) as exc:
+        logger.warning("the API was not ended: %s", exc)
 
 
 def _undeploy_all() -> None:
@@ -142,40 +158,15 @@ def _undeploy_all() -> None:
     Serve stays, which was perhaps there before.
     """
     from dd_ray.cluster.api_app import APP_NAME
-    from dd_ray.cluster.state_actor import state_actor
 
     try:
-        statuses = _get_global_client().list_serve_statuses()
-        for name in [status.name for status in statuses]:
-            if name == APP_NAME or name.startswith(("s-", "x-")):
-                undeploy_app(name)
+        undeploy_app(APP_NAME)
+        # before the jobs, which it would begin anew; they go on when a server is started again
+        ray.kill(find_state(), no_restart=True)
         for actor in ray.util.list_named_actors(all_namespaces=True):
             if actor["namespace"] == NAMESPACE and actor["name"].startswith("job:"):
                 ray.kill(ray.get_actor(actor["name"], namespace=NAMESPACE))
-        ray.kill(state_actor(create=False), no_restart=True)
+        for name in (*service_apps(), SHARED_APP):
+            undeploy_app(name)
     except (RayServeException, ApiError, ValueError, ray.exceptions.RayError) as exc:
         logger.warning("not all was ended: %s", exc)
-
-
-class _Signals:
-    """Turns SIGINT and SIGTERM into an event instead of an interruption."""
-
-    def __init__(self) -> None:
-        self.stopped = threading.Event()
-        self._before = {number: signal.getsignal(number) for number in _SIGNALS}
-
-    def arm(self) -> None:
-        """Takes the signals; to be called again after Ray, which takes SIGTERM for itself."""
-        for number in _SIGNALS:
-            signal.signal(number, self._stop)
-
-    def disarm(self) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _stop(self, number: int, frame: FrameType | None) -> None:
-        self.stopped.set()
-
-
-def _shown(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

@@ -3,74 +3,71 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+from functools import partial
 from typing import Any
 
+import ray
 from ray import serve
 
+from dd_ray.cluster.log_flags import serve_logging
 from dd_ray.cluster.names import app_name
+from dd_ray.cluster.remote_state import RemoteState, find_state
+from dd_ray.cluster.resources import actor_options, needs_of_service
+from dd_ray.cluster.scaling import WAITING, replica_options
+from dd_ray.cluster.served import Served
+from dd_ray.cluster.warm import prestart_workers, warm_options
+from dd_ray.logs import set_up
 from dd_ray.services.definition import ServiceDefinition
-from dd_ray.services.pipeline import Pipeline
-from dd_ray.services.predict import answer_predict
-from dd_ray.services.stats import Stats
 from dd_ray.settings import settings
-
-logger = logging.getLogger(__name__)
-
-_TELL_EVERY_S = 0.05
 
 
 class Service:
     """Answers predict calls of one service. Its configuration is the definition and a version."""
 
     def __init__(self) -> None:
-        from dd_ray.cluster.state_actor import RemoteState, state_actor
-
-        self._pipeline: Pipeline | None = None
-        self._state = RemoteState(state_actor(create=False))
-        self._stats = Stats()
-        self._telling: asyncio.Task[None] | None = None
+        set_up(settings())
+        self._served: Served | None = None
+        self._replacing: asyncio.Task[None] | None = None
 
     async def reconfigure(self, config: dict[str, Any]) -> None:
         """Loads the newest model; requests go on with the old one until it is there."""
-        if self._pipeline is None:
-            definition = ServiceDefinition(**config["definition"])
-            self._pipeline = await asyncio.to_thread(Pipeline, definition)
-        else:
-            await asyncio.to_thread(self._pipeline.reload)
+        if self._served is not None:
+            await self._served.reload()
+            return
+        definition = ServiceDefinition(**config["definition"])
+        self._served = await Served.start(definition, RemoteState(find_state()))
+        here = ray.get_runtime_context().get_node_id()
+        prestart = partial(prestart_workers, definition.mllib_spec.extra, node=here)
+        self._replacing = asyncio.create_task(asyncio.to_thread(prestart))
 
-    async def predict(self, raw: bytes) -> tuple[int, bytes]:
-        """Status and body of the answer to a predict call."""
-        assert self._pipeline is not None
-        rendered = await answer_predict(
-            self._pipeline, raw, self._stats, run=lambda work: asyncio.to_thread(work)
-        )
-        if self._telling is None:
-            self._telling = asyncio.create_task(self._tell())
-        return rendered.code, rendered.content
+    async def predict(self, raws: list[bytes]) -> list[tuple[int, bytes]]:
+        """See Served.predict."""
+        assert self._served is not None
+        return await self._served.predict(raws)
 
-    async def _tell(self) -> None:
-        """Sends what was counted, at once and then at most every _TELL_EVERY_S."""
-        assert self._pipeline is not None
-        while self._stats.predict_count:
-            await self._state.tell_count(self._pipeline.definition.name, self._stats.take())
-            await asyncio.sleep(_TELL_EVERY_S)
-        self._telling = None
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """What Serve's autoscaling asks of each replica."""
+        return {WAITING: float(self._served.waiting if self._served else 0)}
 
 
 def service_app(definition: ServiceDefinition, version: int) -> serve.Application:
     """The application of a service. The same code with another version is only reconfigured."""
+    mllib = definition.effective({}).mllib
     deployment = serve.deployment(Service).options(
         name="service",
         user_config={"definition": definition.as_json(), "version": version},
         version="1",  # Serve restarts replicas when it changes, which a new model must not
         _internal=True,
-        num_replicas=1,
         max_ongoing_requests=1000,
         graceful_shutdown_timeout_s=5,
         graceful_shutdown_wait_loop_s=0.1,
         health_check_period_s=10,
-        ray_actor_options={"num_cpus": settings().service_cpus},
+        logging_config=serve_logging(settings()),
+        ray_actor_options={
+            **actor_options(needs_of_service(mllib, settings())),
+            **warm_options(definition.mllib_spec.extra),
+        },
+        **replica_options(mllib, settings()),
     )
     return deployment.bind()
 

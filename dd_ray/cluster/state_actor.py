@@ -1,8 +1,12 @@
-"""The state as a detached actor, and the state as seen from other processes."""
+"""The state as a detached actor."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Sequence
 from typing import Any
 
 import ray
@@ -10,100 +14,131 @@ import ray
 from dd_ray.cluster.flags import NAMESPACE
 from dd_ray.cluster.host import RayHost
 from dd_ray.cluster.jobs import RayJobRunner
-from dd_ray.cluster.remote import outcome
+from dd_ray.cluster.metrics import RayMetrics
+from dd_ray.cluster.remote_state import NAME
+from dd_ray.cluster.resources import ON_HEAD
 from dd_ray.cluster.warm import prestart_workers
-from dd_ray.services.definition import ServiceDefinition
-from dd_ray.services.ports import Point
-from dd_ray.services.state import JobView, ServiceView, State
-from dd_ray.services.stats import Stats
+from dd_ray.errors import ApiError, Unavailable
+from dd_ray.logs import set_up
+from dd_ray.services.endpoints import Endpoints
+from dd_ray.services.ports import Replica
+from dd_ray.services.state import State
+from dd_ray.services.store import HomeInUse, Store
 from dd_ray.settings import Settings, settings
 
-_NAME = "state"
-_IDLE_WORKERS = 2
-"""Kept ready on each node: one for the next service, one for the next job."""
+logger = logging.getLogger(__name__)
+
+_OPEN_S = 10.0
+_EXPORT_EVERY_S = 1.0
+_OPEN_AGAIN_S = 0.5
 
 _WAITING_CALLS = 10_000
 """Calls that may wait at a time: each GET /train with a timeout is one."""
 
 
 class StateActor:
-    """Runs State in the event loop of an actor."""
+    """Runs State in the event loop of an actor, on what its file holds, and Endpoints beside it."""
 
-    def __init__(self, given: Settings) -> None:
-        self._state = State(RayHost(), RayJobRunner(given), given)
-        prestart_workers(_IDLE_WORKERS)
+    def __init__(self, given: Settings, key: str) -> None:
+        set_up(given)
+        self._given = given
+        self._key = key
+        self._endpoints = Endpoints(version=time.time_ns())
+        self._problem = "the state is being read"
+        self._state: State | None = None
+        self._opening = asyncio.create_task(self._open())
+        # a state that died has left its idle workers behind
+        self._warm = ray.get_runtime_context().was_current_actor_reconstructed
+        self._warming: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Returns when calls are answered; raises Unavailable while its file cannot be used."""
+        if self._state is None:
+            try:
+                await asyncio.wait_for(asyncio.shield(self._opening), _OPEN_S)
+            except TimeoutError as exc:
+                raise Unavailable(self._problem) from exc
 
     async def call(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        """Calls a method of State."""
+        """Calls a method of State; raises Unavailable while its file cannot be used.
+
+        The first call comes from the API: until then the CPUs are left to its start.
+        """
+        await self.open()
+        if not self._warm:
+            self._warm = True
+            self._warming = asyncio.create_task(asyncio.to_thread(_warm_up, self._given.warm))
         return await getattr(self._state, method)(*args, **kwargs)
 
+    async def call_endpoints(self, method: str, *args: Any) -> Any:
+        """Calls a method of Endpoints."""
+        return await getattr(self._endpoints, method)(*args)
 
-def state_actor(*, create: bool = True) -> Any:
-    """The handle of the cluster's state actor; raises ValueError when there is none."""
-    if not create:
-        return ray.get_actor(_NAME, namespace=NAMESPACE)
+    async def cluster_key(self) -> str:
+        """What the edge and the replicas know each other by; the same in all lives of the actor."""
+        return self._key
+
+    async def _open(self) -> None:
+        """Tries until it succeeds: who holds the file may be ending."""
+        store = None
+        while store is None:
+            try:
+                store = Store(self._given.home)
+            except (HomeInUse, ApiError, OSError) as exc:
+                self._problem = str(exc)
+                await asyncio.sleep(_OPEN_AGAIN_S)
+        state = State(_Host(self._endpoints), RayJobRunner(self._given), self._given, store)
+        await state.restore()
+        self._state = state
+        self._exporting = asyncio.create_task(_export(state))
+
+
+def _warm_up(libraries: Sequence[str]) -> None:
+    for library in ("", *libraries):
+        prestart_workers(library)
+
+
+async def _export(state: State) -> None:
+    """Tells Ray what there is to measure, for ever."""
+    metrics = RayMetrics()
+    while True:
+        await asyncio.sleep(_EXPORT_EVERY_S)
+        try:
+            found = await state.samples()
+            await asyncio.to_thread(metrics.export, found)
+        except Exception:  # numbers are missing then, and nothing else
+            logger.warning("no metrics were exported", exc_info=True)
+
+
+class _Host(RayHost):
+    """Knows the endpoints: those of a service that ends go, so that no edge calls it any more."""
+
+    def __init__(self, endpoints: Endpoints) -> None:
+        super().__init__()
+        self._endpoints = endpoints
+
+    async def undeploy(self, name: str) -> None:
+        await self._endpoints.forget(name)
+        await super().undeploy(name)
+
+    def replicas(self, name: str) -> list[Replica]:
+        return self._endpoints.replicas(name)
+
+
+def state_actor() -> Any:
+    """The handle of the cluster's state actor, which is started where there is none.
+
+    It runs on the head, whose disk has its file. When it dies, calls under way are sent again to
+    the one that Ray starts in its place.
+    """
     actor = ray.remote(StateActor).options(
-        name=_NAME,
+        name=NAME,
         namespace=NAMESPACE,
         lifetime="detached",
         get_if_exists=True,
-        num_cpus=0,
+        **ON_HEAD,
         max_restarts=-1,
+        max_task_retries=-1,
         max_concurrency=_WAITING_CALLS,
     )
-    return actor.remote(settings())
-
-
-class RemoteState:
-    """The methods of State on the actor."""
-
-    def __init__(self, actor: Any) -> None:
-        self._actor = actor
-
-    async def _call(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        return await outcome(self._actor.call.remote(method, *args, **kwargs))
-
-    async def check_free(self, name: str) -> None:
-        await self._call("check_free", name)
-
-    async def create(self, definition: ServiceDefinition) -> None:
-        await self._call("create", definition)
-
-    async def delete(self, name: str, clear: str) -> None:
-        await self._call("delete", name, clear)
-
-    async def view(self, name: str) -> ServiceView:
-        view: ServiceView = await self._call("view", name)
-        return view
-
-    async def views(self) -> list[ServiceView]:
-        views: list[ServiceView] = await self._call("views")
-        return views
-
-    async def names(self, seen: int = -1) -> tuple[int, list[str]]:
-        names: tuple[int, list[str]] = await self._call("names", seen)
-        return names
-
-    async def submit(self, service: str, call: Mapping[str, Any]) -> int:
-        job: int = await self._call("submit", service, call)
-        return job
-
-    async def train(self, service: str, call: Mapping[str, Any]) -> JobView:
-        view: JobView = await self._call("train", service, call)
-        return view
-
-    async def job(self, service: str, job: int, *, timeout_s: float) -> JobView:
-        view: JobView = await self._call("job", service, job, timeout_s=timeout_s)
-        return view
-
-    async def stop(self, service: str, job: int) -> JobView | None:
-        view: JobView | None = await self._call("stop", service, job)
-        return view
-
-    def tell_count(self, name: str, stats: Stats) -> Any:
-        """Sends what a replica has counted; the reference tells when it has arrived."""
-        return self._actor.call.remote("count", name, stats)
-
-    def tell_report(self, service: str, job: int, points: Sequence[Point]) -> Any:
-        """Sends reports of a training; the reference tells when they have arrived."""
-        return self._actor.call.remote("report", service, job, points)
+    return actor.remote(settings(), secrets.token_urlsafe(32))

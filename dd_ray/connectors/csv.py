@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
+from dd_ray.connectors.csv_quick import is_quick, quick_rows
 from dd_ray.connectors.csv_rows import read_rows
 from dd_ray.connectors.csv_state import Bounds, CsvState
 from dd_ray.connectors.source import is_content
@@ -131,6 +132,10 @@ class _Csv:
         missing_ok: bool,
     ) -> TableBatch:
         bounds = bounds_for(params, state)
+        if not labelled and is_quick(data):
+            batch = quick_rows(data, params, state, bounds)
+            if batch is not None:
+                return batch
         if is_content(data[0]):
             return read_rows(data, params, state, bounds, labelled=labelled, missing_ok=missing_ok)
         from dd_ray.connectors.csv_training import read_files  # needs pyarrow
@@ -145,6 +150,9 @@ class _Csv:
                 labelled=labelled,
                 missing_ok=missing_ok,
             )
+
+    def quick(self, data: Sequence[str]) -> bool:
+        return is_quick(data)
 
     def learned(self, params: CsvParams, state: CsvState) -> dict[str, Any]:
         if state.bounds is None and not state.categories:

@@ -154,10 +154,10 @@ def split(
 
 
 def _rows(batch: TableBatch, chosen: NDArray[np.int64]) -> TableBatch:
-    assert batch.targets_NT is not None
+    targets_NT = batch.targets_NT
     return TableBatch(
         values_NF=batch.values_NF[chosen],
         names=batch.names,
         uris=[batch.uris[i] for i in chosen],
-        targets_NT=batch.targets_NT[chosen],
+        targets_NT=None if targets_NT is None else targets_NT[chosen],
     )

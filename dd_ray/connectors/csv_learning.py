@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from dd_ray.connectors.csv_state import Bounds, CsvState, scaling
 from dd_ray.errors import BadInput
+from dd_ray.settings import settings
 
 if TYPE_CHECKING:
     from dd_ray.connectors.csv import CsvParams
@@ -41,6 +42,12 @@ def learn(
             f" {names[-1]!r}, but nclasses is {classes}"
         )
     learned = state.replace(categories=categories, classes=names)
+    most = settings().max_columns
+    if len(learned.features) > most:
+        raise BadInput(
+            f"with one for each category there are {len(learned.features)} columns, expected at"
+            f" most {most}"
+        )
     given = params.given_bounds
     if given is not None:
         scaling(learned, given)  # checks the length

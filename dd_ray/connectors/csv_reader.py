@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dd_ray.connectors.csv_diagnosis import Rules, diagnose
-from dd_ray.connectors.csv_rows import label_offset
+from dd_ray.connectors.csv_rows import check_size, label_offset
 from dd_ray.connectors.csv_state import CsvState
 from dd_ray.connectors.csv_table import Columns, Dialect, Table, Text, header_of, read_batches
 from dd_ray.connectors.spec import LARGEST
+from dd_ray.disk import is_full
 from dd_ray.errors import BadInput
 
 if TYPE_CHECKING:
@@ -22,10 +23,19 @@ if TYPE_CHECKING:
 
 
 class Reader:
-    """Reads texts with the parameters of one call. With `db` its tables lie in `scratch`."""
+    """Reads texts with the parameters of one call. With `db` its tables lie in `scratch`.
+
+    `bounded` is for calls whose tables are held in memory as a whole, and may not be too large.
+    """
 
     def __init__(
-        self, params: CsvParams, *, missing_ok: bool, classes: int | None, scratch: Path
+        self,
+        params: CsvParams,
+        *,
+        missing_ok: bool,
+        classes: int | None,
+        scratch: Path,
+        bounded: bool = False,
     ) -> None:
         if not (params.separator.isascii() and params.quote.isascii()):
             raise BadInput("separator and quote: expected one ASCII character each")
@@ -33,6 +43,7 @@ class Reader:
         self._missing_ok = missing_ok
         self._classes = classes
         self._scratch = scratch
+        self._bounded = bounded
         self._dialect = Dialect(separator=params.separator, quote=params.quote)
         self._tables = 0
 
@@ -131,12 +142,22 @@ class Reader:
     def _table(self, texts: Sequence[Text], columns: Columns) -> Table:
         self._tables += 1
         path = self._scratch / f"table-{self._tables}.arrow" if self._params.db else None
+        batches = (b for text in texts for b in read_batches(text, self._dialect, columns))
         try:
-            return Table(
-                (b for text in texts for b in read_batches(text, self._dialect, columns)), path
-            )
+            return Table(_limited(batches, texts[0].name) if self._bounded else batches, path)
         except OSError as exc:
+            if is_full(exc):  # where it is written to, not where it is read
+                raise
             raise BadInput(f"cannot read {texts[0].name}: {exc}") from exc
+
+
+def _limited(batches: Iterator[pa.RecordBatch], name: str) -> Iterator[pa.RecordBatch]:
+    """The same batches; raises BadInput as soon as there are too many cells."""
+    rows = 0
+    for batch in batches:
+        rows += batch.num_rows
+        check_size(rows, batch.num_columns, of=name)
+        yield batch
 
 
 def _breaks(batch: pa.RecordBatch, columns: Columns, rules: Rules) -> bool:

@@ -13,6 +13,7 @@ from dd_ray.connectors.csv_state import Bounds, CsvState, scaled, scaling
 from dd_ray.connectors.spec import LARGEST
 from dd_ray.data import TableBatch
 from dd_ray.errors import BadInput
+from dd_ray.settings import settings
 
 if TYPE_CHECKING:
     from dd_ray.connectors.csv import CsvParams
@@ -42,6 +43,7 @@ def read_rows(
     if not rows:
         raise BadInput("no data could be found")
     known = state or _state_of(header, rows[0], params)
+    check_size(len(rows), max(len(rows[0]), len(known.features)), of="data")
     positions = _positions(header, rows, known, lines)
     values_NF = _values(rows, positions, known, lines, missing_ok=missing_ok)
     if bounds is None:
@@ -79,7 +81,24 @@ def _split(data: Sequence[str], params: CsvParams) -> tuple[list[Row], list[str]
                 lines.append(f"data[{i}], line {number}")
     if not rows:
         raise BadInput("no data could be found")
+    longest = settings().max_field_chars
+    if any(len(text) > longest for text in data):
+        for row, line in zip(rows, lines, strict=True):
+            if any(len(field) > longest for field in row):
+                raise BadInput(f"{line}: a field has more than {longest} characters")
     return rows, lines
+
+
+def check_size(rows: int, columns: int, *, of: str) -> None:
+    """Raises BadInput for a table that is too large to predict at once."""
+    limits = settings()
+    if columns > limits.max_columns:
+        raise BadInput(f"{of} has {columns} columns, expected at most {limits.max_columns}")
+    if rows * columns > limits.max_cells:
+        raise BadInput(
+            f"{of} has {rows} rows and {columns} columns, expected at most {limits.max_cells} cells"
+            " in one predict call"
+        )
 
 
 def _header(rows: list[Row], params: CsvParams, state: CsvState | None) -> Row | None:

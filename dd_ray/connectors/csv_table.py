@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from dd_ray.connectors.source import Content, Files
 from dd_ray.errors import BadInput
+from dd_ray.settings import settings
 
 _BLOCK = 4 * 2**20
 """Bytes of CSV that become one batch."""
@@ -62,7 +65,8 @@ def texts_of(source: Content | Files, *, name: str) -> list[Text]:
     if isinstance(source, Content):
         return [Text(name, None, source.text)]
     return [
-        Text(str(path) if len(source.paths) > 1 else source.name, path) for path in source.paths
+        Text(os.path.join(source.name, path.name) if len(source.paths) > 1 else source.name, path)
+        for path in source.paths
     ]
 
 
@@ -89,6 +93,9 @@ def header_of(text: Text, dialect: Dialect) -> tuple[list[str], int]:
 
 def _check_names(row: Sequence[str], name: str) -> None:
     seen: set[str] = set()
+    most = settings().max_columns
+    if len(row) > most:
+        raise BadInput(f"{name} has {len(row)} columns, expected at most {most}")
     for column in row:
         if "\0" in column:
             raise BadInput(f"{name}: not a text file")
@@ -127,8 +134,16 @@ def read_batches(text: Text, dialect: Dialect, columns: Columns) -> Iterator[pa.
             if "Empty CSV" in str(exc):
                 return
             raise
+        longest = settings().max_field_chars
         with reader:
-            yield from reader
+            for batch in reader:
+                for column in columns.texts:
+                    if (pc.max(pc.utf8_length(batch.column(column))).as_py() or 0) > longest:
+                        raise BadInput(
+                            f"{text.name}: a field of column {column} has more than {longest}"
+                            " characters"
+                        )
+                yield batch
 
 
 def _has_quoted_newlines(text: Text, dialect: Dialect) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dd_ray.connectors.csv_encoder import Encoder, split
 from dd_ray.connectors.csv_learning import learn
 from dd_ray.connectors.csv_reader import Reader
+from dd_ray.connectors.csv_rows import check_size
 from dd_ray.connectors.csv_state import Bounds, CsvState, scaling
 from dd_ray.connectors.csv_table import Text, texts_of
 from dd_ray.connectors.source import Content, sources
@@ -31,7 +32,7 @@ def training_set(
     classes: int | None,
 ) -> tuple[Dataset, CsvState]:
     """The dataset of a training call and what was learned from its training set."""
-    if not params.label:
+    if not params.label and not params.autoencoder:
         raise BadInput("missing label column parameter")
     parts = _parts(data, params, scratch)
     if len(parts) > 1 and params.test_split:
@@ -69,7 +70,7 @@ def read_files(
     """The rows of the files of a predict call, in their order."""
     texts = [text for texts in _parts(data, params, scratch) for text in texts]
     in_memory = params.model_copy(update={"db": False})
-    reader = Reader(in_memory, missing_ok=missing_ok, classes=None, scratch=scratch)
+    reader = Reader(in_memory, missing_ok=missing_ok, classes=None, scratch=scratch, bounded=True)
     if state is None:
         known = params.model_copy(update={"label": params.label if labelled else []})
         state = Reader(known, missing_ok=missing_ok, classes=None, scratch=scratch).columns(texts)
@@ -78,7 +79,9 @@ def read_files(
         raise BadInput("missing label column parameter")
     scale = scaling(state, bounds) if bounds else None
     wanted = _wanted(state, params, reader, texts, labelled=labelled)
-    return Encoder(wanted, params, scale).whole(reader.table(texts, wanted))
+    table = reader.table(texts, wanted)
+    check_size(table.rows, len(wanted.features), of=texts[0].name)
+    return Encoder(wanted, params, scale).whole(table)
 
 
 def _wanted(

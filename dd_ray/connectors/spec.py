@@ -27,12 +27,19 @@ class InputParams(Params):
     timeout: float = Field(
         6000, gt=0, description="Seconds that fetching one URL of `data` may take"
     )
+    autoencoder: bool = Field(
+        False, description="Whether training data needs no label; implied by mllib.autoencoder"
+    )
 
 
 class State(BaseModel):
     """What a connector learned from training data, kept beside the weights as JSON."""
 
     model_config = ConfigDict(frozen=True)
+
+    def call_defaults(self) -> dict[str, Any]:
+        """`parameters.input` of the training that a predict call takes over where it is silent."""
+        return {}
 
 
 class InputConnector(Protocol):
@@ -70,6 +77,9 @@ class InputConnector(Protocol):
 
         `state` is None while the service has never been trained. Raises BadInput.
         """
+
+    def quick(self, data: Sequence[str]) -> bool:
+        """Whether `read` of this data takes microseconds, and need not be done in a thread."""
 
     def learned(self, params: Any, state: Any) -> dict[str, Any]:
         """What a train answer returns as `parameters.input`; `{}` when there is nothing to say."""

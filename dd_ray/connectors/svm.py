@@ -17,6 +17,7 @@ from dd_ray.connectors.spec import LARGEST, InputParams, State
 from dd_ray.data import Dataset, InMemory, SparseBatch, TestSet
 from dd_ray.errors import BadInput
 from dd_ray.params import Int
+from dd_ray.settings import settings
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -71,11 +72,12 @@ class _Svm:
         if not lines:
             raise BadInput("no data could be found")
         state = SvmState(features=sorted({i for line in lines for i in line.ids}))
-        whole = _batch(lines, state, labelled=True, classes=classes)
+        labelled = not params.autoencoder
+        whole = _batch(lines, state, labelled=labelled, classes=classes)
         train, held_out = _split(whole, params, with_tests=len(parts) > 1)
         tests = [TestSet(name="split", examples=InMemory(held_out))] if held_out else []
         for item, part in zip(data[1:], parts[1:], strict=False):  # lines in the call are one part
-            examples = InMemory(_batch(list(part), state, labelled=True, classes=classes))
+            examples = InMemory(_batch(list(part), state, labelled=labelled, classes=classes))
             tests.append(TestSet(name=item, examples=examples))
         names = tuple(str(i) for i in range(state.width))
         return Dataset(train=InMemory(train), tests=tuple(tests), names=names), state
@@ -90,11 +92,14 @@ class _Svm:
         missing_ok: bool,
     ) -> SparseBatch:
         with tempfile.TemporaryDirectory(prefix="dd-ray-") as scratch:
-            lines = [line for part in _parts(data, params, Path(scratch)) for line in part]
+            lines = _limited(line for part in _parts(data, params, Path(scratch)) for line in part)
         if not lines:
             raise BadInput("no data could be found for input 0")
         known = state or SvmState(features=sorted({i for line in lines for i in line.ids}))
         return _batch(lines, known, labelled=labelled, classes=None)
+
+    def quick(self, data: Sequence[str]) -> bool:
+        return False
 
     def learned(self, params: SvmParams, state: SvmState) -> dict[str, Any]:
         return {}
@@ -172,12 +177,26 @@ def _invalid(text: str, where: str) -> BadInput:
     )
 
 
+def _limited(lines: Iterable[_Line]) -> list[_Line]:
+    """The lines of one predict call; raises BadInput when they hold too much."""
+    kept, values, most = [], 0, settings().max_cells
+    for line in lines:
+        values += len(line.ids) + 1
+        if values > most:
+            raise BadInput(f"{line.where}: more than {most} values in one predict call")
+        kept.append(line)
+    return kept
+
+
 def _batch(
     lines: Sequence[_Line], state: SvmState, *, labelled: bool, classes: int | None
 ) -> SparseBatch:
     """The lines as a sparse matrix over the known features; others are dropped."""
     from scipy.sparse import csr_matrix
 
+    most = settings().max_columns
+    if state.width > most:
+        raise BadInput(f"feature {state.width - 1}, expected at most {most} features")
     known = set(state.features)
     starts, ids, values = [0], [], []
     for line in lines:
@@ -233,10 +252,10 @@ def _split(
 
 
 def _rows(batch: SparseBatch, chosen: np.ndarray[Any, np.dtype[np.int64]]) -> SparseBatch:
-    assert batch.targets_NT is not None
+    targets_NT = batch.targets_NT
     return SparseBatch(
         values_NF=batch.values_NF[chosen],
         names=batch.names,
         uris=[batch.uris[i] for i in chosen],
-        targets_NT=batch.targets_NT[chosen],
+        targets_NT=None if targets_NT is None else targets_NT[chosen],
     )

@@ -1,45 +1,22 @@
-"""The table of measures, and computing those that a call asks for."""
+"""The table of measures."""
 
 from __future__ import annotations
 
-import logging
-import math
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dd_ray.data import Floats, Ints, Output, Scores
-from dd_ray.errors import BadParameter, LibraryError
-from dd_ray.measures import classification, distribution, regression
+from dd_ray.data import Floats
+from dd_ray.errors import BadParameter
+from dd_ray.measures import classification, distribution, multi_label, regression
+from dd_ray.measures.measurable import Labelled, MultiLabelled, Paired
 from dd_ray.registry import Registry
-
-logger = logging.getLogger(__name__)
 
 Argument = float | None
 """What follows the name in a request such as `acc-5` or `eucll-0.1`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Labelled:
-    """Scores [N, C] with the true classes [N], and what several measures share."""
-
-    scores_NC: Floats
-    targets_N: Ints
-    counts_CC: Ints
-    labels: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Paired:
-    """Values [N, D] with targets [N, D]."""
-
-    values_ND: Floats
-    targets_ND: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +26,10 @@ class Measure:
     name: str
     description: str
     of_scores: Callable[[Labelled, Argument], dict[str, Any]] | None = None
+    of_labels: Callable[[MultiLabelled, Argument], dict[str, Any]] | None = None
     of_values: Callable[[Paired, Argument], dict[str, Any]] | None = None
+    of_soft_labels: Callable[[Paired, Argument], dict[str, Any]] | None = None
+    """Where it differs from `of_values`."""
     takes: str | None = None
     """`count` or `threshold` when the name may be followed by one: `acc-5`, `kl-0.1`."""
     requires: tuple[str, ...] = ()
@@ -66,8 +46,27 @@ def _f1full(data: Labelled, _: Argument) -> dict[str, Any]:
     return classification.f1(data.counts_CC) | full | {"labels": list(data.labels)}
 
 
+def _acc_of_soft_labels(data: Paired, _: Argument) -> dict[str, Any]:
+    """What DeepDetect means by the accuracy of soft labels: every measure of distributions."""
+    result: dict[str, Any] = {}
+    for name in ("kl", "js", "was", "ks", "dc", "r2", "deltas"):
+        measure = MEASURES.find(name).of_values
+        assert measure is not None
+        result |= measure(data, None)
+    return result
+
+
+def _raw(data: Labelled, _: Argument) -> dict[str, Any]:
+    raw = classification.raw(data.scores_NC, data.targets_N, data.labels)
+    if data.logits_NC is not None:
+        raw["all_logits"] = [{"logits": row} for row in data.logits_NC.tolist()]
+    return {"raw": raw}
+
+
 def _eucll(data: Paired, threshold: Argument) -> dict[str, Any]:
     result: dict[str, Any] = dict(regression.eucll(data.values_ND, data.targets_ND))
+    if not data.by_output:
+        return {"eucll": result["eucll"]}
     if threshold is not None:
         near = regression.eucll(data.values_ND, data.targets_ND, threshold)
         for name, value in near.items():
@@ -86,10 +85,10 @@ def _cells(
     """A measure over cells; with a threshold also over the cells whose target is above it."""
 
     def measure(data: Paired, threshold: Argument) -> dict[str, Any]:
-        everywhere_ND = np.ones(data.targets_ND.shape, dtype=bool)
-        result = {key: function(data.values_ND, data.targets_ND, everywhere_ND)}
+        known_ND = data.known_ND
+        result = {key: function(data.values_ND, data.targets_ND, known_ND)}
         if threshold is not None:
-            above_ND = data.targets_ND > threshold
+            above_ND = known_ND & (data.targets_ND > threshold)
             value = function(data.values_ND, data.targets_ND, above_ND) if above_ND.any() else None
             result[f"{key}_no_{threshold:g}"] = value
         return result
@@ -113,6 +112,8 @@ MEASURES = Registry(
             name="acc",
             description="accuracy; acc-k for the k best",
             of_scores=_acc,
+            of_labels=lambda data, _: multi_label.multi_label_f1(data.probs_NC, data.targets_NC),
+            of_soft_labels=_acc_of_soft_labels,
             takes="count",
         ),
         Measure(
@@ -157,9 +158,7 @@ MEASURES = Registry(
         Measure(
             name="raw",
             description="true and predicted class and its probability, per example",
-            of_scores=lambda data, _: {
-                "raw": classification.raw(data.scores_NC, data.targets_N, data.labels)
-            },
+            of_scores=_raw,
         ),
         Measure(
             name="gini",
@@ -231,93 +230,3 @@ MEASURES = Registry(
     ],
     missing=BadParameter,
 )
-
-_COUNT = re.compile(r"[1-9]\d{0,8}")
-_THRESHOLD = re.compile(r"\d+(\.\d+)?")
-
-
-def evaluate(
-    requested: Sequence[str],
-    output: Output,
-    targets_NT: NDArray[np.float64],
-    *,
-    class_names: Sequence[str] = (),
-) -> dict[str, Any]:
-    """The measures that were asked for and that apply to this kind of output, by their keys.
-
-    `targets_NT` is [N, 1] with class indices for scores, [N, D] for values. Names that are unknown
-    or do not apply are ignored and logged, as DeepDetect does. Numbers are floats; what is not
-    defined for this data is None. Raises LibraryError for targets that cannot be.
-    """
-    if len(output) == 0:
-        raise LibraryError("no examples to measure on")
-    if isinstance(output, Scores):
-        labelled = _labelled(output.probs_NC, targets_NT, class_names)
-    else:
-        paired = _paired(output.values_ND, targets_NT)
-    names = {name for name, _ in map(_split, requested)}
-    result: dict[str, Any] = {}
-    for entry in requested:
-        name, argument = _split(entry)
-        measure = MEASURES.find(name) if name in MEASURES else None
-        if measure is None or (measure.requires and not names & set(measure.requires)):
-            _log_ignored(str(entry)[:32])
-        elif isinstance(output, Scores) and measure.of_scores:
-            result |= measure.of_scores(labelled, argument)
-        elif not isinstance(output, Scores) and measure.of_values:
-            result |= measure.of_values(paired, argument)
-        else:
-            _log_ignored(entry)
-    return {key: _finite(value) for key, value in result.items()}
-
-
-def _split(entry: str) -> tuple[str, Argument]:
-    """`acc-5` is acc with 5; a name with an ending that it does not take is unknown."""
-    name, dash, ending = entry.partition("-")
-    if not dash:
-        return entry, None
-    measure = MEASURES.find(name) if name in MEASURES else None
-    pattern = (
-        {"count": _COUNT, "threshold": _THRESHOLD}.get(measure.takes or "") if measure else None
-    )
-    if pattern is None or not pattern.fullmatch(ending):
-        return entry, None
-    return name, float(ending)
-
-
-def _labelled(
-    scores_NC: Floats, targets_NT: NDArray[np.float64], class_names: Sequence[str]
-) -> Labelled:
-    classes = scores_NC.shape[1]
-    targets_N = targets_NT[:, 0].astype(np.int64)
-    if targets_N.min() < 0:
-        raise LibraryError(
-            "negative supervised discrete target (e.g. wrong use of label_offset ?):"
-            f" {targets_N.min()}"
-        )
-    if targets_N.max() >= classes:
-        raise LibraryError(
-            f"target class has id {targets_N.max()}, which is not below the number of classes"
-            f" {classes} (e.g. wrong number of classes specified with nclasses)"
-        )
-    labels = tuple(class_names[i] if i < len(class_names) else str(i) for i in range(classes))
-    return Labelled(scores_NC, targets_N, classification.confusion(scores_NC, targets_N), labels)
-
-
-def _paired(values_ND: Floats, targets_NT: NDArray[np.float64]) -> Paired:
-    if values_ND.shape != targets_NT.shape:
-        raise LibraryError(
-            f"{targets_NT.shape[1]} targets a row, but the model has {values_ND.shape[1]} outputs"
-        )
-    return Paired(values_ND, targets_NT)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
-@lru_cache(maxsize=256)
-def _log_ignored(entry: str) -> None:
-    logger.info("measure %r is unknown or does not apply here, ignored", entry)

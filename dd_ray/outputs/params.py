@@ -51,6 +51,22 @@ class OutputParams(Params):
     target_repository: str = Field(
         "", description="Folder to which the model files are copied once training has completed"
     )
+    binarized: bool = Field(
+        False, description="Whether values of an `unsupervised` service become 0.0 and 1.0"
+    )
+    bool_binarized: bool = Field(
+        False, description="Whether values of an `unsupervised` service become booleans"
+    )
+    string_binarized: bool = Field(
+        False, description="Whether values of an `unsupervised` service become text such as 0110"
+    )
+    logits_blob: str = Field(
+        "", description="Adds the raw logits of all classes, whichever layer is named"
+    )
+    logits: bool = Field(False, description="Whether to add the raw logits of all classes")
+    regression: bool = Field(
+        False, description="Accepted: the service knows whether it is a regression"
+    )
     store_config: bool = Field(
         False, description="Whether to keep the creation call as config.json in the repository"
     )

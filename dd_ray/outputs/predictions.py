@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from dd_ray.data import Floats, Output, Scores
+from dd_ray.data import Floats, Output, Reconstructions, Scores, Values
+from dd_ray.errors import BadParameter
 from dd_ray.outputs.params import OutputParams
+from dd_ray.settings import settings
 
 
 def predictions(
@@ -17,15 +19,58 @@ def predictions(
     """One object for each of the N rows, in their order.
 
     Classes come best first, equal probabilities by ascending class index; regression outputs in
-    their own order. `last: true` marks the end of each inner list, as DeepDetect does.
+    their own order. `last: true` marks the end of each inner list, and the last of the predictions
+    where they have none, as DeepDetect does.
     """
-    if isinstance(output, Scores):
-        inner = _classes(output.probs_NC, params, class_names)
-        key = "classes"
-    else:
-        inner = [_vector(row) for row in output.values_ND.tolist()]
-        key = "vector"
-    return [{"uri": uri, key: items} for uri, items in zip(uris, inner, strict=True)]
+    _check_size(output, params)
+    match output:
+        case Scores():
+            items = _keyed("classes", _classes(output.probs_NC, params, class_names))
+            if params.logits or params.logits_blob:
+                _add_logits(items, output)
+        case Values():
+            rows = output.values_ND.tolist()
+            items = _keyed("vector", [_vector(row, class_names) for row in rows])
+        case Reconstructions():
+            losses = output.losses_N.tolist()
+            items = _keyed("losses", [[{"loss": loss, "last": True}] for loss in losses])
+        case _:
+            items = [{"vals": _vals(row, params)} for row in output.values_NV]
+            items[-1]["last"] = True
+    return [{"uri": uri} | item for uri, item in zip(uris, items, strict=True)]
+
+
+def _check_size(output: Output, params: OutputParams) -> None:
+    """Raises BadParameter for an answer that would be too long."""
+    match output:
+        case Scores():
+            rows, width = output.probs_NC.shape
+            shown = width if params.best < 0 else min(params.best, width)
+            shown += width if params.logits or params.logits_blob else 0
+        case Values():
+            rows, shown = output.values_ND.shape
+        case Reconstructions():
+            rows, shown = len(output.losses_N), 1
+        case _:
+            rows, shown = output.values_NV.shape
+    most = settings().max_predictions
+    if rows * shown > most:
+        raise BadParameter(
+            f"the answer has {rows} predictions with {shown} values each, expected at most {most}"
+            " in all: send less data in one call, or ask for fewer classes"
+            " (parameters.output.best)"
+        )
+
+
+def _keyed(key: str, rows: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    return [{key: row} for row in rows]
+
+
+def _add_logits(items: list[dict[str, Any]], scores: Scores) -> None:
+    """Adds the logits of all classes in class order; models without logits have none to add."""
+    if scores.logits_NC is not None:
+        for item, row in zip(items, scores.logits_NC.tolist(), strict=True):
+            item["logits"] = row
 
 
 def _classes(
@@ -37,7 +82,7 @@ def _classes(
         order_NK = probs_NC.argmax(axis=1)[:, None]
     else:
         order_NK = np.argsort(-probs_NC, axis=1, kind="stable")[:, :best]
-    best_NK = np.take_along_axis(probs_NC, order_NK, axis=1)
+    best_NK = probs_NC[np.arange(len(probs_NC))[:, None], order_NK]
     names = [class_names[i] if i < len(class_names) else str(i) for i in range(count)]
     threshold = params.confidence_threshold
     rows = []
@@ -53,8 +98,22 @@ def _classes(
     return rows
 
 
-def _vector(values: list[float]) -> list[dict[str, Any]]:
-    items: list[dict[str, Any]] = [{"val": val, "cat": str(i)} for i, val in enumerate(values)]
+def _vector(values: list[float], names: Sequence[str]) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = [
+        {"val": value, "cat": names[i] if i < len(names) else str(i)}
+        for i, value in enumerate(values)
+    ]
     if items:
         items[-1]["last"] = True
     return items
+
+
+def _vals(values_V: Floats, params: OutputParams) -> Any:
+    """Values as they are or as bits; the first of the three ways that is asked for counts."""
+    if params.binarized:
+        return (values_V > 0).astype(np.float64).tolist()
+    if params.bool_binarized:
+        return (values_V > 0).tolist()
+    if params.string_binarized:
+        return "".join("1" if value > 0 else "0" for value in values_V.tolist())
+    return values_V.tolist()

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from dd_ray.errors import ApiError
+from dd_ray.guard.messages import told
+
+Delivered = Callable[[bool], Awaitable[None]]
+"""Is told whether an answer was written to its client's connection."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +23,8 @@ class Answer:
     msg: str = "OK"
     head: dict[str, Any] | None = None
     body: dict[str, Any] | None = None
+    delivered: Delivered | None = None
+    """Of an answer that is given once only."""
 
     def envelope(self) -> dict[str, Any]:
         answer: dict[str, Any] = {"status": {"code": self.code, "msg": self.msg}}
@@ -38,13 +45,14 @@ class Rendered:
 
     code: int
     content: bytes
+    media_type: str = "application/json"
 
 
 def error_status(error: ApiError) -> dict[str, Any]:
     """The `status` object of an error, which is also what a failed job has under `Error`."""
     status: dict[str, Any] = {"code": error.status, "msg": error.msg}
     if error.dd_msg:
-        status |= {"dd_code": error.dd_code, "dd_msg": error.dd_msg}
+        status |= {"dd_code": error.dd_code, "dd_msg": told(error.dd_msg)}
     return status
 
 

@@ -5,20 +5,36 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Protocol
 
 from dd_ray import __version__
 from dd_ray.errors import ApiError, BadRequest, JobNotFound
+from dd_ray.guard.messages import told
 from dd_ray.repository import CREATION_CALL, LAST_CALL, METRICS, Repository
 from dd_ray.services.answer import Answer, Rendered, created, dumps
-from dd_ray.services.definition import ServiceDefinition, data_of, define, open_repository
+from dd_ray.services.definition import (
+    ServiceDefinition,
+    data_of,
+    define,
+    open_repository,
+    start_from_archive,
+)
 from dd_ray.services.history import subsample
+from dd_ray.services.job_list import job_list
 from dd_ray.services.jobs import Status
+from dd_ray.services.memory import check_memory, memory_needed
+from dd_ray.services.metrics import TEXT, Sample, text
 from dd_ray.services.names import service_name
-from dd_ray.services.ports import ServiceHost
-from dd_ray.services.state import JobView, ServiceView
+from dd_ray.services.ports import Replica, ServiceHost
+from dd_ray.services.readiness import readiness
+from dd_ray.services.records import JobView, PastJob, Readiness, ServiceView
+from dd_ray.services.request_counts import Requests
+from dd_ray.settings import settings
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +43,7 @@ API_VERSION = "0.1"
 
 
 class StatePort(Protocol):
-    """The state, wherever it is: methods of State."""
+    """The state, wherever it is: methods of State, which see that nothing is done twice."""
 
     async def check_free(self, name: str) -> None: ...
     async def create(self, definition: ServiceDefinition) -> None: ...
@@ -36,8 +52,14 @@ class StatePort(Protocol):
     async def views(self) -> list[ServiceView]: ...
     async def submit(self, service: str, call: Mapping[str, Any]) -> int: ...
     async def train(self, service: str, call: Mapping[str, Any]) -> JobView: ...
-    async def job(self, service: str, job: int, *, timeout_s: float) -> JobView: ...
-    async def stop(self, service: str, job: int) -> JobView | None: ...
+    async def job(self, service: str, job: int, *, timeout_s: float, request: str) -> JobView: ...
+    async def confirm(self, service: str, job: int, *, request: str) -> None: ...
+    async def release(self, service: str, job: int, *, request: str) -> None: ...
+    async def stop(self, service: str, job: int) -> float | None: ...
+    async def past_jobs(self, service: str = "", *, most: int = 100) -> list[PastJob]: ...
+    async def readiness(self) -> Readiness: ...
+    async def samples(self) -> list[Sample]: ...
+    async def count_requests(self, requests: Sequence[Requests]) -> None: ...
 
 
 class Server:
@@ -68,11 +90,22 @@ class Server:
         name = service_name(name)
         definition, model = define(name, call)
         repository = await asyncio.to_thread(open_repository, model)
+        if model.init:
+            definition = await asyncio.to_thread(start_from_archive, definition, model, repository)
+        await asyncio.to_thread(definition.check_creation, repository)
+        await self._check_memory(definition, repository)
+        await self._host.check_reach(definition)
         await self._state.create(definition)
-        if definition.effective({}).output.store_config:
+        if definition.effective({}).output.store_config and not model.init:
             await _write(repository, CREATION_CALL, raw)
         await _write(repository, LAST_CALL, raw)
         return created()
+
+    async def _check_memory(self, definition: ServiceDefinition, repository: Repository) -> None:
+        factor = settings().memory_factor
+        needed = await asyncio.to_thread(memory_needed, definition, repository, factor=factor)
+        if needed:
+            check_memory(needed, await self._host.free_memory())
 
     async def get_service(self, name: str) -> Answer:
         view = await self._state.view(service_name(name))
@@ -105,36 +138,81 @@ class Server:
     async def get_job(
         self, service: str, job: int | None, *, timeout_s: float, history: bool, max_points: int
     ) -> Answer:
-        name = service_name(service)
+        name, number, request = service_name(service), _job_id(job), uuid.uuid4().hex
         view = await self._state.view(name)
-        found = await self._state.job(name, _job_id(job), timeout_s=timeout_s)
-        head: dict[str, Any] = {"method": "/train", "job": job, "status": found.job.shown_status}
+        try:
+            found = await self._state.job(name, number, timeout_s=timeout_s, request=request)
+        except asyncio.CancelledError:  # the client is gone, and the state may not know it
+            await asyncio.shield(self._state.release(name, number, request=request))
+            raise
+        points = max_points if history else None
+        if not found.job.ended:
+            return await self._job_answer(found, view.definition, points)
+        delivered = partial(self._delivered, name, number, request)
+        try:
+            answer = await self._job_answer(found, view.definition, points)
+        except BaseException:
+            await asyncio.shield(delivered(False))
+            raise
+        return replace(answer, delivered=delivered)
+
+    async def _job_answer(
+        self, found: JobView, definition: ServiceDefinition, points: int | None
+    ) -> Answer:
+        """With so many points of history, None for none; kept in the repository."""
+        head: dict[str, Any] = {
+            "method": "/train",
+            "job": found.job.id,
+            "status": found.job.shown_status,
+        }
         if found.job.status is Status.ERROR:
             return Answer(head=head, body={"Error": found.job.error})
         head["time"] = float(int(found.elapsed_s))
-        body = dict(found.job.body) if found.job.body else _running(found, view.definition)
-        if history:
-            body["measure_hist"] = subsample(found.history, max_points)
-        body |= _identity(view.definition)
+        body = dict(found.job.body) if found.job.body else _running(found, definition)
+        if points is not None:
+            body["measure_hist"] = subsample(found.history, points)
+        body |= _identity(definition)
         answer = Answer(head=head, body=body)
-        repository = Repository(view.definition.repository)
+        repository = Repository(definition.repository)
         content = dumps(answer.envelope())
         await _write(repository, METRICS, content)
         if found.job.ended:
             await _write(repository, LAST_CALL, content)
         return answer
 
+    async def _delivered(self, name: str, job: int, request: str, done: bool) -> None:
+        """A final report that did not reach its client is there for the next that asks."""
+        tell = self._state.confirm if done else self._state.release
+        await tell(name, job, request=request)
+
     async def stop_job(self, service: str, job: int | None) -> Answer:
         name = service_name(service)
         await self._state.view(name)
-        stopped = await self._state.stop(name, _job_id(job))
+        elapsed_s = await self._state.stop(name, _job_id(job))
         head: dict[str, Any] = {"method": "/train", "job": job}
-        if stopped is not None:
-            head |= {"status": Status.TERMINATED.value, "time": float(int(stopped.elapsed_s))}
+        if elapsed_s is not None:
+            head |= {"status": Status.TERMINATED.value, "time": float(int(elapsed_s))}
         return Answer(head=head)
 
     async def predict(self, service: str, raw: bytes) -> Rendered:
         return await self._host.predict(service_name(service), raw)
+
+    async def jobs(self, service: str, *, most: int) -> Answer:
+        name = service_name(service) if service else ""
+        views = await self._state.views()
+        past = await self._state.past_jobs(name, most=most)
+        wanted = [view for view in views if name in ("", view.definition.name)]
+        return Answer(head={"method": "/jobs"}, body={"jobs": job_list(wanted, past, most=most)})
+
+    async def readiness(self) -> Answer:
+        return await readiness(self._state.readiness())
+
+    async def metrics(self) -> Rendered:
+        found = text(await self._state.samples())
+        return Rendered(code=200, content=found.encode(), media_type=TEXT)
+
+    async def count_requests(self, requests: Sequence[Requests]) -> None:
+        await self._state.count_requests(requests)
 
 
 def _is_blocking(call: Mapping[str, Any]) -> bool:
@@ -164,7 +242,8 @@ def _raise_failure(done: JobView) -> None:
 
 
 def _running(found: JobView, definition: ServiceDefinition) -> dict[str, Any]:
-    return {"measure": dict(found.measure), "model": {"repository": definition.repository}}
+    body = {"measure": dict(found.measure), "model": {"repository": definition.repository}}
+    return body | ({"waiting": found.waits} if found.waits else {})
 
 
 def _identity(definition: ServiceDefinition) -> dict[str, Any]:
@@ -192,7 +271,11 @@ def _summary(view: ServiceView, *, detailed: bool) -> dict[str, Any]:
             "repository": view.definition.repository,
             "parameters": view.definition.parameters,
             "jobs": _jobs(view),
+            "ready": view.ready,
+            "replicas": [_replica(each) for each in view.replicas],
         }
+        if not view.ready:
+            item["problem"] = told(view.problem)
     return item
 
 
@@ -200,6 +283,11 @@ def _detail(view: ServiceView) -> dict[str, Any]:
     """The body of GET /services/{name}."""
     sizes = {"flops": 0, "params": 0, "data_mem_train": 0, "data_mem_test": 0}
     return _summary(view, detailed=True) | {"stats": sizes, "model_stats": sizes}
+
+
+def _replica(replica: Replica) -> dict[str, Any]:
+    item: dict[str, Any] = {"name": replica.name, "ready": not replica.problem}
+    return item | ({"problem": told(replica.problem)} if replica.problem else {})
 
 
 def _jobs(view: ServiceView) -> list[dict[str, Any]]:
@@ -210,6 +298,7 @@ def _jobs(view: ServiceView) -> list[dict[str, Any]]:
         item: dict[str, Any] = {"job": each.job.id, "status": each.job.shown_status}
         if not each.job.ended:
             item |= {"measure": dict(each.measure), "time": float(int(each.elapsed_s))}
+            item |= {"waiting": each.waits} if each.waits else {}
         items.append(item)
     return items
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -16,6 +16,9 @@ from dd_ray.mllibs.table import MLLIBS
 from dd_ray.outputs.params import OutputParams
 from dd_ray.params import Params
 from dd_ray.repository import Repository
+from dd_ray.services.archive import install
+from dd_ray.services.needs import shares
+from dd_ray.settings import settings
 
 
 class ModelParams(Params):
@@ -23,14 +26,20 @@ class ModelParams(Params):
 
     where: ClassVar[str] = "model"
 
-    repository: str = Field("", description="Folder of the statistical model files")
+    repository: str = Field(
+        "", description="Folder of the statistical model files: a path, or an s3:// or gs:// URL"
+    )
     create_repository: bool = Field(
         False, description="Whether to create the folder if it does not exist"
     )
     templates: str = Field("", description="Folder of templates; built in here, accepted")
     weights: str = Field("", description="File name of pre-trained weights")
     index_preload: bool = Field(True, description="Whether to preload a similarity search index")
-    init: str = Field("", description="Archive to start from; not supported, refused when given")
+    init: str = Field(
+        "",
+        description="Archive to start from, a path or a URL: zip, tar, tar.gz, tar.bz2 or tar.xz;"
+        " `parameters` of a config.json in it stand for those of the call",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,13 +70,26 @@ class ServiceDefinition:
     def mltype(self) -> str:
         return self.effective({}).mllib.mltype
 
-    def effective(self, parameters: Any) -> Effective:
-        """The parameters of a call to this service: what creation said, then what the call says."""
+    def effective(self, parameters: Any, *, learned: Mapping[str, Any] | None = None) -> Effective:
+        """The parameters of a call to this service: what creation said, then what the call says.
+
+        Between the two stands what a model was trained with, `learned`: a prediction reads its
+        data as the training did, unless the call itself says otherwise.
+        """
+        mllib = self.mllib_spec.params.merge(*_layers(self.parameters, parameters, "mllib"))
+        creation, call = (_part(given, "input") for given in (self.parameters, parameters))
         return Effective(
-            input=self.connector_spec.params.merge(*_layers(self.parameters, parameters, "input")),
-            mllib=self.mllib_spec.params.merge(*_layers(self.parameters, parameters, "mllib")),
+            input=self.connector_spec.params.merge(
+                mllib.input_defaults, creation, learned or {}, call
+            ),
+            mllib=mllib,
             output=OutputParams.merge(*_layers(self.parameters, parameters, "output")),
         )
+
+    def check_creation(self, repository: Repository) -> None:
+        """Raises BadParameter when the mllib cannot work with this definition."""
+        with repository.named():
+            self.effective({}).mllib.check_creation(repository, type=self.type)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,15 +136,31 @@ def define(name: str, call: Mapping[str, Any]) -> tuple[ServiceDefinition, Model
         type=type_,
         description=description,
         repository=model.repository,
-        parameters=dict(parameters),
+        parameters=_with_weights(parameters, model.weights),
     )
-    definition.effective({}).mllib.check_creation()
+    shares(definition.effective({}).mllib, settings())
     return definition, model
 
 
 def open_repository(model: ModelParams) -> Repository:
-    """The repository of a creation call; raises BadParameter."""
-    return Repository.open(model.repository, create=model.create_repository)
+    """The repository of a creation call, to be read; raises BadParameter."""
+    repository = Repository.open(model.repository, create=model.create_repository)
+    repository.fetch()
+    return repository
+
+
+def start_from_archive(
+    definition: ServiceDefinition, model: ModelParams, repository: Repository
+) -> ServiceDefinition:
+    """Installs the archive of `model.init`; the definition, with its parameters if it has some."""
+    with repository.named():
+        parameters = install(model.init, repository)
+    repository.repeat()
+    if parameters is None:
+        return definition
+    found = replace(definition, parameters=_with_weights(parameters, model.weights))
+    found.effective({})
+    return found
 
 
 def data_of(call: Mapping[str, Any]) -> list[str]:
@@ -132,6 +170,9 @@ def data_of(call: Mapping[str, Any]) -> list[str]:
         raise BadInput("missing data")
     if not isinstance(data, list):
         raise BadInput(f"data: expected an array of strings, got {type(data).__name__}")
+    most = settings().max_data_items
+    if len(data) > most:
+        raise BadInput(f"data has {len(data)} elements, expected at most {most} in one call")
     for i, item in enumerate(data):
         if not isinstance(item, str):
             shown = "null" if item is None else type(item).__name__
@@ -144,8 +185,6 @@ def _model(call: Mapping[str, Any]) -> ModelParams:
     model = ModelParams.merge(given if isinstance(given, Mapping) else {})
     if not model.repository:
         raise BadParameter("model.repository: empty repository, expected the path of a folder")
-    if model.init:
-        raise BadParameter("model.init: archives are not supported, unpack it into the repository")
     return model
 
 
@@ -161,11 +200,18 @@ def _string(
     return value
 
 
+def _with_weights(parameters: Mapping[str, Any], weights: str) -> dict[str, Any]:
+    """`model.weights` is read by the mllib, and so becomes one of its parameters."""
+    if not weights:
+        return dict(parameters)
+    return dict(parameters) | {"mllib": {"weights": weights} | dict(_part(parameters, "mllib"))}
+
+
 def _layers(creation: Any, call: Any, part: str) -> list[Mapping[str, Any]]:
-    """The objects `part` of creation and call; what is not an object says nothing."""
-    layers = []
-    for parameters in (creation, call):
-        layer = parameters.get(part) if isinstance(parameters, Mapping) else None
-        if isinstance(layer, Mapping):
-            layers.append(layer)
-    return layers
+    return [_part(parameters, part) for parameters in (creation, call)]
+
+
+def _part(parameters: Any, part: str) -> Mapping[str, Any]:
+    """The object `part` of a call's parameters; what is not an object says nothing."""
+    layer = parameters.get(part) if isinstance(parameters, Mapping) else None
+    return layer if isinstance(layer, Mapping) else {}

@@ -27,11 +27,19 @@ class Job:
 
     service: str
     id: int
+    key: str
+    """Names the job for ever: numbers begin at 1 again with a new service of the same name."""
     accepted: float
     blocking: bool = False
     """A blocking call holds the job: it has no id that a client knows."""
     status: Status = Status.QUEUED
     stopping: bool = False
+    attempt: int = 0
+    """How often it was started."""
+    reached: int = 0
+    """Iterations of the last checkpoint."""
+    deaths: int = 0
+    """How many attempts in a row died before they got further than the ones before."""
     body: Mapping[str, Any] | None = None
     """The final report once it has finished."""
     error: Mapping[str, Any] | None = None
@@ -48,7 +56,25 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The training began."""
+    """An attempt is made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """The training makes a checkpoint after so many iterations."""
+
+    done: int
+
+
+@dataclass(frozen=True, slots=True)
+class Died:
+    """The process of the attempt ended without a result; `error` is what a client would see.
+
+    Another attempt is made unless more than `retries` in a row died without getting further.
+    """
+
+    error: Mapping[str, Any]
+    retries: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +96,7 @@ class Failed:
     error: Mapping[str, Any]
 
 
-Event = Started | StopAsked | Succeeded | Failed
+Event = Started | Reached | Died | StopAsked | Succeeded | Failed
 
 
 def advance(job: Job, event: Event) -> Job:
@@ -79,7 +105,16 @@ def advance(job: Job, event: Event) -> Job:
         return job
     match event:
         case Started():
-            return replace(job, status=Status.RUNNING)
+            return replace(job, status=Status.RUNNING, attempt=job.attempt + 1)
+        case Reached(done):
+            if done <= job.reached:
+                return job
+            return replace(job, reached=done, deaths=0)
+        case Died(error, retries):
+            job = replace(job, deaths=job.deaths + 1)
+            if job.stopping or job.deaths > retries:
+                return advance(job, Failed(error))
+            return job
         case StopAsked():
             if job.status is Status.QUEUED:
                 return replace(job, status=Status.TERMINATED, stopping=True)

@@ -1,69 +1,51 @@
-"""Answering one predict call as bytes: the same on every path that a request can take."""
+"""The bytes around a predict call: the same on every path that a request can take."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import Any
-
-import orjson
 
 from dd_ray.errors import ApiError, BadRequest
 from dd_ray.outputs.network import push
 from dd_ray.outputs.template import render as render_template
 from dd_ray.services.answer import Answer, Rendered, render, render_error
-from dd_ray.services.pipeline import Pipeline, Prediction
-from dd_ray.services.stats import Stats
+from dd_ray.services.call import parse_call
+from dd_ray.services.names import service_name
+from dd_ray.services.pipeline import Prediction
 
 
-async def answer_predict(
-    pipeline: Pipeline,
-    raw: bytes,
-    stats: Stats,
-    *,
-    run: Callable[[Callable[[], Prediction]], Any],
-) -> Rendered:
-    """The answer to the body of a predict call; never raises ApiError.
+def parse(raw: bytes, path_name: str, own_name: str) -> dict[str, Any]:
+    """The call in a body that has come to the service `own_name`; raises BadRequest.
 
-    `run` awaits the prediction where it may block: a thread, or at once when it is quick.
+    Where the path names the service, as `path_name`, the body need not. A body that names another
+    service is refused: it was routed by somebody who read it differently.
     """
-    began = time.perf_counter()
-    try:
-        call = parse(raw)
-        prediction: Prediction = await run(lambda: pipeline.predict(call))
-        duration_ms = (time.perf_counter() - began) * 1000
-        stats.succeeded(prediction.rows, duration_ms, prediction.transform_ms)
-        answer = Answer(
-            head={"method": "/predict", "service": pipeline.definition.name, "time": duration_ms},
-            body=prediction.body,
-        )
-        return await _shaped(answer, prediction)
-    except ApiError as exc:
-        stats.failed((time.perf_counter() - began) * 1000)
-        return render_error(exc)
-
-
-def parse(raw: bytes) -> dict[str, Any]:
-    """The JSON object of a body; raises BadRequest."""
-    try:
-        call = orjson.loads(raw)
-    except orjson.JSONDecodeError as exc:
-        raise BadRequest(f"the body is not JSON: {exc}") from exc
-    if not isinstance(call, dict):
-        raise BadRequest(f"the body is not an object but {type(call).__name__}")
+    call, _ = parse_call(raw)
+    named = call.get("service", path_name or None)
+    if named != own_name and (not isinstance(named, str) or service_name(named) != own_name):
+        raise BadRequest(f"service: {named!r:.100}, but the call has come to {own_name!r}")
     return call
 
 
-async def _shaped(answer: Answer, prediction: Prediction) -> Rendered:
-    """JSON, or what `output.template` and `output.network` make of it."""
+def shaped(prediction: Prediction, name: str, took_ms: float) -> Rendered:
+    """JSON, or what `output.template` makes of it; raises BadParameter for the template."""
+    answer = Answer(
+        head={"method": "/predict", "service": name, "time": took_ms}, body=prediction.body
+    )
     output = prediction.params.output
-    if output.measure or not (output.template or output.network):
-        return render(answer)
-    rendered = render(answer)
-    if output.template:
-        text = render_template(output.template, answer.envelope())
-        rendered = Rendered(code=answer.code, content=text.encode())
-    if output.network:
-        code, content = await push(output.network, rendered.content)
-        rendered = Rendered(code=code, content=content)
-    return rendered
+    if output.template and not output.measure:
+        return Rendered(
+            code=answer.code, content=render_template(output.template, answer.envelope()).encode()
+        )
+    return render(answer)
+
+
+async def pushed(prediction: Prediction, rendered: Rendered) -> Rendered:
+    """What the server of `output.network` answers; measures are not sent there."""
+    network = prediction.params.output.network
+    if network is None or prediction.params.output.measure:
+        return rendered
+    try:
+        code, content = await push(network, rendered.content)
+    except ApiError as exc:
+        return render_error(exc)
+    return Rendered(code=code, content=content)

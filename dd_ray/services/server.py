@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from dd_ray.services.answer import Answer, Rendered
+from dd_ray.services.request_counts import Requests
 
 
 class DeepDetect(Protocol):
@@ -35,3 +36,15 @@ class DeepDetect(Protocol):
     async def stop_job(self, service: str, job: int | None) -> Answer: ...
 
     async def predict(self, service: str, raw: bytes) -> Rendered: ...
+
+    async def jobs(self, service: str, *, most: int) -> Answer:
+        """The newest jobs of a service, or of all for an empty name, also those of the past."""
+
+    async def metrics(self) -> Rendered:
+        """What the server measures of itself, in the text format of Prometheus."""
+
+    async def count_requests(self, requests: Sequence[Requests]) -> None:
+        """Takes what an API has counted of its requests."""
+
+    async def readiness(self) -> Answer:
+        """How services stand; 503 with what is missing while the server is not ready."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Coroutine
 from typing import Any
 
 import httpx
@@ -63,6 +64,10 @@ class AsgiHttp:
     def request(self, method: str, path: str, **given: Any) -> httpx.Response:
         return self._loop.run_until_complete(self._client.request(method, path, **given))
 
+    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Runs a coroutine on the loop."""
+        return self._loop.run_until_complete(work)
+
     def together(self, *calls: tuple[str, str, Any]) -> list[httpx.Response]:
         """Sends calls at the same time."""
 
@@ -75,6 +80,11 @@ class AsgiHttp:
 
     def close(self) -> None:
         self._loop.run_until_complete(self._client.aclose())
+        left = asyncio.all_tasks(self._loop)  # trainings that nobody waited for
+        for task in left:
+            task.cancel()
+        if left:
+            self._loop.run_until_complete(asyncio.wait(left))
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
 

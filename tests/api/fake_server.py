@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dd_ray.services.answer import Answer, Rendered, created
+from dd_ray.services.request_counts import Requests
 
 
 class FakeServer:
@@ -14,6 +15,7 @@ class FakeServer:
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
         self.error: BaseException | None = None
+        self.counted: list[Requests] = []
 
     def _note(self, *call: Any) -> None:
         self.calls.append(call)
@@ -52,6 +54,21 @@ class FakeServer:
     async def stop_job(self, service: str, job: int | None) -> Answer:
         self._note("stop", service, job)
         return Answer(head={"method": "/train", "job": job})
+
+    async def jobs(self, service: str, *, most: int) -> Answer:
+        self._note("jobs", service, most)
+        return Answer(body={"jobs": []})
+
+    async def metrics(self) -> Rendered:
+        self._note("metrics")
+        return Rendered(code=200, content=b"up 1\n", media_type="text/plain")
+
+    async def count_requests(self, requests: Sequence[Requests]) -> None:
+        self.counted.extend(requests)
+
+    async def readiness(self) -> Answer:
+        self._note("readiness")
+        return Answer(body={"ready": True})
 
     async def predict(self, service: str, raw: bytes) -> Rendered:
         self._note("predict", service, raw)

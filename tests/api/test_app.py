@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from dd_ray.api.app import build
+from dd_ray.api.auth import Access
 from dd_ray.errors import ServiceNotFound, Unavailable
 from tests.api.client import AsgiHttp, Client, ask_asgi
 from tests.api.fake_server import FakeServer
@@ -38,7 +39,9 @@ def test_paths_that_mean_the_same(
     assert fake.calls == [called]
 
 
-@pytest.mark.parametrize("path", ["/", "/services", "/Info", "/services/a/b", "/predict/x", "/inf"])
+@pytest.mark.parametrize(
+    "path", ["/", "/services", "/Info", "/services/a/b", "/predict/x/y", "/inf"]
+)
 def test_an_unknown_path_is_404(asking: Client, fake: FakeServer, path: str) -> None:
     for method in ("GET", "POST", "PUT", "DELETE", "OPTIONS"):
         answer = asking.call(method, path)
@@ -79,7 +82,10 @@ def test_other_methods_are_405_and_told_which(
 
 def test_head_is_answered_like_get(asking: Client) -> None:
     for path in ("/info", "/services/a"):
-        head, get = asking.http.request("HEAD", path), asking.http.request("GET", path)
+        head, get = (
+            asking.http.request(method, path, headers={"x-request-id": "r"})
+            for method in ("HEAD", "GET")
+        )
         assert (head.status_code, head.headers) == (get.status_code, get.headers)
 
 
@@ -159,7 +165,7 @@ def test_answers_are_compressed_only_for_those_who_ask(asking: Client, fake: Fak
 
 
 def test_a_named_origin_may_call_from_browsers(fake: FakeServer) -> None:
-    http = AsgiHttp(build(fake, allow_origin="https://ui.example"))
+    http = AsgiHttp(build(fake, Access(origin="https://ui.example")))
     preflight = http.request(
         "OPTIONS", "/services/a", headers={"Access-Control-Request-Headers": "cache-control"}
     )

@@ -14,8 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dd_ray.api.body import MAX_DEPTH, parse_call, service_of, unpack
+from dd_ray.api.body import service_of, unpack
 from dd_ray.errors import BadRequest, TooLarge
+from dd_ray.services.call import parse_call
+from dd_ray.settings import settings
 
 PACKERS = {
     "": bytes,
@@ -114,9 +116,10 @@ def test_depth_is_limited_and_length_is_not() -> None:
     def nested(depth: int) -> bytes:
         return b'{"a":' + b"[" * (depth - 1) + b"]" * (depth - 1) + b"}"
 
-    assert parse_call(nested(MAX_DEPTH))
-    with pytest.raises(BadRequest, match=f"more than {MAX_DEPTH}"):
-        parse_call(nested(MAX_DEPTH + 1))
+    most = settings().max_nesting
+    assert parse_call(nested(most))
+    with pytest.raises(BadRequest, match=f"more than {most} objects"):
+        parse_call(nested(most + 1))
     assert parse_call(b'{"a":[' + b"[]," * 500 + b'"[[[["]}')
 
 

@@ -224,12 +224,12 @@ def test_unknown_paths_and_methods(served: Client) -> None:
 
 
 def test_an_exception_that_nobody_foresaw_is_500_without_its_text() -> None:
-    class Broken:
+    class Broken(FakeServer):
         async def info(self, *, status: bool) -> Any:
             raise RuntimeError("secret")
 
     async def ask() -> httpx.Response:
-        transport = httpx.ASGITransport(build(Broken()))  # type: ignore[arg-type]
+        transport = httpx.ASGITransport(build(Broken()))
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             return await client.get("/info")
 

@@ -14,8 +14,8 @@ from tests.api.client import AsgiHttp, Client
 ROW = "5.1,3.5,1.4,0.2"
 
 
-def test_one_row(trained: Client) -> None:
-    code, answer = trained.predict("Flowers", ROW)
+def test_one_row(routed: Client) -> None:
+    code, answer = routed.predict("Flowers", ROW)
     assert code == 200
     assert answer["status"] == {"code": 200, "msg": "OK"}
     assert answer["head"].keys() == {"method", "service", "time"}
@@ -27,31 +27,31 @@ def test_one_row(trained: Client) -> None:
     assert (prediction["uri"], best["cat"], best["last"]) == ("1", "0", True)
 
 
-def test_a_file_is_answered_in_its_order_with_its_ids(trained: Client, iris_csv: str) -> None:
-    predictions = trained.predict("flowers", iris_csv, input={"id": "id"})[1]["body"]["predictions"]
+def test_a_file_is_answered_in_its_order_with_its_ids(routed: Client, iris_csv: str) -> None:
+    predictions = routed.predict("flowers", iris_csv, input={"id": "id"})[1]["body"]["predictions"]
     assert [p["uri"] for p in predictions] == [f"flower-{i}" for i in range(150)]
 
 
-def test_many_rows_are_answered_as_each_alone(trained: Client, iris_csv: str) -> None:
+def test_many_rows_are_answered_as_each_alone(routed: Client, iris_csv: str) -> None:
     rows = [
         ",".join(line.split(",")[1:5]) for line in Path(iris_csv).read_text().splitlines()[1::9]
     ]
     output = {"best": -1}
-    together = trained.predict("flowers", *rows, output=output)[1]["body"]["predictions"]
+    together = routed.predict("flowers", *rows, output=output)[1]["body"]["predictions"]
     for row, prediction in zip(rows, together, strict=True):
-        (alone,) = trained.predict("flowers", row, output=output)[1]["body"]["predictions"]
+        (alone,) = routed.predict("flowers", row, output=output)[1]["body"]["predictions"]
         assert alone["classes"] == prediction["classes"]
 
 
-def test_measures_of_labelled_data(trained: Client, iris_csv: str) -> None:
-    code, answer = trained.predict("flowers", iris_csv, output={"measure": ["f1", "acc"]})
+def test_measures_of_labelled_data(routed: Client, iris_csv: str) -> None:
+    code, answer = routed.predict("flowers", iris_csv, output={"measure": ["f1", "acc"]})
     assert code == 200
     assert answer["body"].keys() == {"measure"}
     assert answer["body"]["measure"].keys() == {"f1", "precision", "recall", "accp", "acc"}
     assert "time" in answer["head"]
 
 
-def test_a_template_renders_the_whole_answer(trained: Client) -> None:
+def test_a_template_renders_the_whole_answer(routed: Client) -> None:
     body = {
         "service": "flowers",
         "data": [ROW],
@@ -62,15 +62,15 @@ def test_a_template_renders_the_whole_answer(trained: Client) -> None:
             }
         },
     }
-    answer = trained.http.request("POST", "/predict", content=json.dumps(body))
+    answer = routed.http.request("POST", "/predict", content=json.dumps(body))
     assert (answer.status_code, answer.text) == (200, "200:1=0")
     assert answer.headers["content-type"] == "application/json"
 
 
-def test_stats_count_calls_rows_and_failures(trained: Client) -> None:
-    trained.predict("flowers", ROW, ROW)
-    trained.predict("flowers", "bad")
-    stats = trained.call("GET", "/services/flowers")[1]["body"]["service_stats"]
+def test_stats_count_calls_rows_and_failures(routed: Client) -> None:
+    routed.predict("flowers", ROW, ROW)
+    routed.predict("flowers", "bad")
+    stats = routed.call("GET", "/services/flowers")[1]["body"]["service_stats"]
     assert (stats["predict_success"], stats["predict_failure"], stats["predict_count"]) == (1, 1, 2)
     assert stats["inference_count"] == 2
     assert stats["avg_batch_size"] == 1.0
@@ -143,13 +143,13 @@ def test_creation_parameters_are_defaults(client: Client, tmp_path: Path) -> Non
     ],
 )
 def test_a_bad_call_is_refused(
-    trained: Client, call: dict[str, Any], http: int, dd_code: int, text: str
+    routed: Client, call: dict[str, Any], http: int, dd_code: int, text: str
 ) -> None:
-    code, answer = trained.call("POST", "/predict", call)
+    code, answer = routed.call("POST", "/predict", call)
     assert (code, answer["status"]["dd_code"]) == (http, dd_code), answer
     assert text in answer["status"]["dd_msg"]
     assert answer["status"]["code"] == http
-    assert trained.predict("flowers", ROW)[0] == 200
+    assert routed.predict("flowers", ROW)[0] == 200
 
 
 def test_a_service_without_a_model_says_so(client: Client, tmp_path: Path) -> None:

@@ -112,7 +112,12 @@ def creation(tmp_path: Path, **changes: Any) -> dict[str, Any]:
         ({"model": {"repository": "/no/such/folder"}}, 400, 1006, "create_repository"),
         ({"model": {"repository": "/etc/hostname"}}, 400, 1006, "file exists with same name"),
         ({"model": {"repository": "/etc/hostname/x", "create_repository": True}}, 400, 1006, "not"),
-        ({"model": {"repository": "/tmp", "init": "x.tgz"}}, 400, 1006, "model.init"),
+        (
+            {"model": {"repository": "/tmp", "init": "x.rar"}},
+            400,
+            1006,
+            "expected a name that ends in",
+        ),
         ({"description": 5}, 400, 400, "description"),
     ],
 )

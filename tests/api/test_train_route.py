@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dd_ray.api.app import build
+from dd_ray.services.local import local_server
 from tests.api.client import AsgiHttp, Client
 
 IRIS = {"label": "target", "id": "id", "shuffle": True, "seed": 1, "test_split": 0.2}
@@ -42,6 +46,7 @@ def test_a_blocking_call_answers_with_the_result(
     assert client.call("GET", "/services/s")[1]["body"]["jobs"] == []
     assert json.loads((tmp_path / "model.json").read_text()) == answer
     assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".dd-ray",
         "0004.model",
         "connector.json",
         "corresp.txt",
@@ -172,6 +177,21 @@ def test_deleting_a_service_stops_its_jobs_and_starts_again_from_job_1(
     client.create("s", str(tmp_path), mllib={"nclasses": 3})
     started = client.train("s", iris_csv, blocking=False, mllib={"iterations": 1}, input=IRIS)
     assert started[1]["head"]["job"] == 1
+
+
+def test_a_server_that_ends_leaves_no_task(
+    iris_csv: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    http = AsgiHttp(build(local_server()))
+    client = Client(http)
+    client.create("s", str(tmp_path), mllib={"nclasses": 3})
+    for _ in range(3):
+        client.train("s", iris_csv, blocking=False, mllib=LONG, input=IRIS)
+    began = time.monotonic()
+    http.close()
+    assert time.monotonic() - began < 20  # the training that ran was told to end
+    gc.collect()
+    assert "Task was destroyed" not in caplog.text
 
 
 def test_two_clients_and_one_final_report(client: Client, iris_csv: str, tmp_path: Path) -> None:

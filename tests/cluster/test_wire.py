@@ -162,24 +162,6 @@ def test_two_services_train_at_the_same_time(wire: Client, iris_csv: str, tmp_pa
     assert wire.call("GET", "/train?service=b&job=1")[1]["head"]["status"] == "running"
 
 
-def test_a_killed_training_process_is_an_error_of_its_job_alone(
-    wire: Client, server_and_url: tuple[Server, str], iris_csv: str, tmp_path: Path
-) -> None:
-    wire.create("s", str(tmp_path), mllib={"nclasses": 3})
-    given: dict[str, Any] = {"input": {"label": "target", "id": "id"}, "mllib": LONG}
-    wire.train("s", iris_csv, blocking=False, **given)
-    while "iteration" not in wire.call("GET", "/train?service=s&job=1")[1]["body"]["measure"]:
-        pass
-    server, _ = server_and_url
-    (trainer,) = [p for p in server.children() if "JobActor" in " ".join(p.cmdline())]
-    trainer.kill()
-    code, answer = wire.call("GET", "/train?service=s&job=1&timeout=30")
-    assert (code, answer["head"]["status"]) == (200, "error")
-    assert answer["body"]["Error"]["dd_code"] == 1007
-    assert "training process died" in answer["body"]["Error"]["dd_msg"]
-    assert wire.train("s", iris_csv, input=given["input"], mllib={"iterations": 1})[0] == 201
-
-
 def test_a_waiting_question_does_not_block_others(
     wire: Client, server_and_url: tuple[Server, str], iris_csv: str, tmp_path: Path
 ) -> None:

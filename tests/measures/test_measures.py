@@ -16,7 +16,8 @@ from sklearn import metrics
 
 from dd_ray.data import Scores, Values
 from dd_ray.errors import LibraryError
-from dd_ray.measures.table import MEASURES, evaluate
+from dd_ray.measures.evaluate import evaluate
+from dd_ray.measures.table import MEASURES
 
 RNG = np.random.default_rng(3)
 

@@ -16,37 +16,11 @@ from dd_ray.mllibs.xgboost.library import xgb
 from dd_ray.mllibs.xgboost.mllib import XGBoost
 from dd_ray.mllibs.xgboost.params import OBJECTIVES, XGBoostParams
 from dd_ray.repository import Repository
+from tests.mllibs.fake_run import FakeRun
 
 RNG = np.random.default_rng(0)
 VALUES = RNG.normal(size=(300, 5)).astype(np.float32)
 CLASSES = (VALUES[:, 0] > 0).astype(float) + (VALUES[:, 1] > 0)
-
-
-class FakeRun:
-    """Keeps what a training reports; stops it after some iterations."""
-
-    def __init__(self, stop_after: int | None = None) -> None:
-        self.iterations: list[int] = []
-        self.tests: list[int] = []
-        self.outputs: list[Any] = []
-        self.values: list[dict[str, float]] = []
-        self._stop_after = stop_after
-
-    @property
-    def stopped(self) -> bool:
-        return self._stop_after is not None and len(self.iterations) >= self._stop_after - 1
-
-    def begin(self, iterations: int) -> None:
-        self.total = iterations
-
-    def report(self, iteration: int, **values: float) -> None:
-        self.iterations.append(iteration)
-
-    def test(self, iteration: int, output: Any, targets_NT: Any, **values: float) -> dict[str, Any]:
-        self.tests.append(iteration)
-        self.outputs.append(output)
-        self.values.append(values)
-        return {"iteration": float(iteration)} | values
 
 
 def table(targets: np.ndarray = CLASSES, values: np.ndarray = VALUES) -> TableBatch:
@@ -110,9 +84,9 @@ def test_it_saves_every_period_and_at_the_end(tmp_path: Path) -> None:
 def test_a_stop_saves_what_there_is(tmp_path: Path) -> None:
     run = FakeRun(stop_after=4)
     report = XGBoost.train(dataset(), Repository(tmp_path), params(iterations=100), run)
-    assert (report.iterations, report.stopped) == (4, True)
+    assert report.model == "0004.model"
     assert [p.name for p in tmp_path.iterdir()] == ["0004.model"]
-    assert report.measure["iteration"] == 3.0
+    assert report.measures[0]["iteration"] == 3.0
 
 
 @pytest.mark.parametrize("booster", ["gbtree", "gblinear", "dart"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -128,6 +128,7 @@ def test_the_template_of_the_reference_gives_its_text() -> None:
         ("{{#body.predictions}}{{uri}}{{/body.predictions}}", "ambulance.jpg"),
         ("{{nothing}}{{^nothing}}none{{/nothing}}", "none"),
         ("{{>/etc/passwd}}", ""),
+        ("{{body}}{{{body.predictions}}}{{#body.predictions}}{{.}}{{/body.predictions}}", ""),
         ("plain", "plain"),
         ("{{! a comment }}x", "x"),
     ],
@@ -154,6 +155,24 @@ def test_a_template_that_would_explode_is_refused() -> None:
         render(nested, answer)
     with pytest.raises(BadParameter, match="tags"):
         render("{{a}}" * (MAX_TAGS + 1), answer)
+
+
+@pytest.mark.parametrize("template", ["{{#l}}{{a}}{{/l}}", "{{#l}}xxxxx{{/l}}", "{{{s}}}{{s}}"])
+def test_the_output_of_a_template_has_a_limit(
+    template: str, set_settings: Callable[..., None]
+) -> None:
+    answer = {"l": [{"a": "12345"}] * 20, "s": "x" * 50}
+    set_settings(max_template_chars=100)
+    assert len(render(template, answer)) == 100
+    set_settings(max_template_chars=99)
+    with pytest.raises(BadParameter, match="could be longer than 99 characters"):
+        render(template, answer)
+
+
+def test_many_predictions_are_rendered() -> None:
+    answer = {"body": {"predictions": [{"uri": "u", "classes": [{"cat": "c"}]}] * 2000}}
+    template = "{{#body}}{{#predictions}}{{#classes}}{{cat}}{{/classes}}{{/predictions}}{{/body}}"
+    assert render(template, answer) == "c" * 2000
 
 
 @settings(max_examples=200, deadline=None)
@@ -198,13 +217,13 @@ def pushed(**given: Any) -> tuple[int, bytes]:
     return asyncio.run(push(NetworkParams.merge(given), b"content"))
 
 
-def test_the_caller_gets_the_remotes_answer(remote: str) -> None:
+def test_the_caller_gets_the_remotes_answer(remote: str, loopback_allowed: None) -> None:
     assert pushed(url=remote) == (207, b"application/json|content")
     given = {"http_method": "put", "content_type": "Content-Type: text/xml"}
     assert pushed(url=remote, **given) == (207, b"text/xml|content")
 
 
-def test_redirects_are_not_followed(remote: str) -> None:
+def test_redirects_are_not_followed(remote: str, loopback_allowed: None) -> None:
     assert pushed(url=f"{remote}/redirect") == (302, b"")
 
 

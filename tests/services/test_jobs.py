@@ -1,16 +1,23 @@
-"""The life of a job and its history."""
+"""The life of a job."""
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import pytest
 
-from dd_ray.services import history as history_module
-from dd_ray.services.history import History, subsample
-from dd_ray.services.jobs import Failed, Job, Started, Status, StopAsked, Succeeded, advance
+from dd_ray.services.jobs import (
+    Died,
+    Event,
+    Failed,
+    Job,
+    Reached,
+    Started,
+    Status,
+    StopAsked,
+    Succeeded,
+    advance,
+)
 
-NEW = Job(service="s", id=1, accepted=0.0)
+NEW = Job(service="s", id=1, key="k", accepted=0.0)
 BODY = {"measure": {}}
 ERROR = {"code": 400}
 
@@ -28,38 +35,34 @@ ERROR = {"code": 400}
         ([Started(), StopAsked(), Succeeded(BODY)], Status.TERMINATED, "terminated"),
         ([Started(), StopAsked(), Failed(ERROR)], Status.TERMINATED, "terminated"),
         ([Started(), Succeeded(BODY), Failed(ERROR), StopAsked()], Status.FINISHED, "finished"),
+        ([Started(), Died(ERROR, 1)], Status.RUNNING, "running"),
+        ([Started(), Died(ERROR, 1), Started(), Died(ERROR, 1)], Status.ERROR, "error"),
+        ([Started(), Died(ERROR, 0)], Status.ERROR, "error"),
+        ([Started(), StopAsked(), Died(ERROR, 9)], Status.TERMINATED, "terminated"),
     ],
 )
-def test_events_lead_to_states(events: list[object], status: Status, shown: str) -> None:
-    job = NEW
-    for event in events:
-        job = advance(job, event)  # type: ignore[arg-type]
+def test_events_lead_to_states(events: list[Event], status: Status, shown: str) -> None:
+    job = after(*events)
     assert (job.status, job.shown_status) == (status, shown)
 
 
-def test_a_report_keeps_the_last_values_and_the_series() -> None:
-    history = History()
-    for i in range(3):
-        history.add({"last": {"acc": float(i), "labels": ["a"]}, "history": {"acc": float(i)}})
-    assert history.measure == {"acc": 2.0, "labels": ["a"]}
-    assert history.series(0) == {"acc_hist": [0.0, 1.0, 2.0]}
+def after(*events: Event) -> Job:
+    job = NEW
+    for event in events:
+        job = advance(job, event)
+    return job
 
 
-@pytest.mark.parametrize(
-    ("most", "kept"), [(0, 10), (-1, 10), (10, 10), (9, 5), (5, 5), (4, 4), (3, 3), (1, 1)]
-)
-def test_subsampling_keeps_at_most_what_was_asked(most: int, kept: int) -> None:
-    found = subsample({"a": [float(i) for i in range(10)]}, most)["a"]
-    assert len(found) == kept
-    assert found[0] == 0.0
-    assert len({b - a for a, b in pairwise(found)}) <= 1
+def test_only_deaths_without_progress_count() -> None:
+    """A job that gets further each time goes on, however often it dies."""
+    job = NEW
+    for reached in range(1, 20):
+        job = advance(advance(advance(job, Started()), Reached(reached)), Died(ERROR, 1))
+    assert (job.status, job.attempt, job.deaths) == (Status.RUNNING, 19, 1)
+    for _ in range(2):
+        job = advance(advance(job, Reached(19)), Died(ERROR, 1))
+    assert (job.status, job.error) == (Status.ERROR, ERROR)
 
 
-def test_a_long_history_stays_bounded_and_even(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history_module, "LIMIT", 8)
-    history = History()
-    for i in range(100):
-        history.add({"history": {"a": float(i)}})
-    series = history.series(0)["a_hist"]
-    assert 4 <= len(series) <= 8
-    assert len({b - a for a, b in pairwise(series)}) == 1
+def test_every_attempt_has_its_number() -> None:
+    assert after(Started(), Died(ERROR, 5), Started(), Died(ERROR, 5), Started()).attempt == 3

@@ -27,7 +27,7 @@ def external_matrix(
     takes 682 MB and 27 s, and grows with the data. `reference` is the training matrix when this
     one is a test set, which shares its bins.
     """
-    if params.booster == "gblinear" or params.booster_params.tree_method in ("exact", "approx"):
+    if not params.uses_bins:
         raise BadParameter(
             "db: true trains on quantile bins: parameters.mllib.booster must be gbtree or dart"
             " and booster_params.tree_method auto or hist"
@@ -52,10 +52,7 @@ class _Pages(xgb.DataIter):  # type: ignore[misc]  # xgboost has no types
         if batch is None:
             return False
         assert not isinstance(batch, ImageBatch)  # the connectors are csv and svm
-        assert batch.targets_NT is not None
-        if batch.targets_NT.shape[1] != 1:
-            raise BadInput(
-                f"{batch.targets_NT.shape[1]} label columns, expected 1: XGBoost has one target"
-            )
+        if batch.targets_NT is None or batch.targets_NT.shape[1] != 1:
+            raise BadInput("XGBoost has one target: expected one label column")
         input_data(data=batch.values_NF, label=batch.targets_NT[:, 0])
         return True

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,15 +25,19 @@ from dd_ray.data import (
     Values,
 )
 from dd_ray.errors import BadInput, BadParameter, LibraryError
-from dd_ray.mllibs.spec import Run
+from dd_ray.mllibs.spec import Checkpoint, Run
+from dd_ray.mllibs.threads import cpu_threads, service_threads
 from dd_ray.mllibs.xgboost.external import external_matrix
+from dd_ray.mllibs.xgboost.in_place import predict_rows
 from dd_ray.mllibs.xgboost.library import xgb
 from dd_ray.mllibs.xgboost.params import XGBoostParams
-from dd_ray.repository import Repository
+from dd_ray.mllibs.xgboost.rounds import Rounds, threads_for
+from dd_ray.mllibs.xgboost.together import Part, agreed, check_team, collective, is_of_team
+from dd_ray.repository import ModelFiles, Repository
 
 logger = logging.getLogger(__name__)
 
-SUFFIX = ".model"
+FILES = ModelFiles(suffix=".model", digits=4)
 
 
 class _XGBoost:
@@ -41,35 +48,48 @@ class _XGBoost:
     ) -> TrainReport:
         if len(dataset.tests) > 1:
             raise BadInput("multiple test sets not supported by xgboost backend yet")
-        booster_params = params.for_xgboost(threads=_threads()) | _device(params)
-        matrix = _matrix(dataset.train, params)
-        tests = [_matrix(test.examples, params, reference=matrix) for test in dataset.tests]
-        progress = _Progress(params, repository, run, tests[0] if tests else None)
-        run.begin(params.iterations)
-        try:
-            booster = xgb.train(
-                booster_params,
-                matrix,
-                num_boost_round=params.iterations,
-                callbacks=[progress],
-                verbose_eval=False,
-            )
-        except xgb.core.XGBoostError as exc:
-            raise BadParameter(_first_line(exc)) from exc
-        rounds = booster.num_boosted_rounds()
-        if progress.saved != rounds:
-            _save(booster, repository, rounds)
-        return TrainReport(
-            measure=progress.measure, iterations=rounds, stopped=rounds < params.iterations
+        found, team = run.interrupted, run.team
+        check_team(team, params, len(dataset.train))
+        # sums and draws depend on their number, also on a machine with another one
+        threads = (
+            found.notes["threads"] if found else threads_for(params, team.threads(cpu_threads()))
         )
+        booster_params = params.for_xgboost(threads=threads) | _device(params)
+        matrices = _Matrices(params, team.threads(cpu_threads()))
+        if team.alone:
+            matrix = matrices.plain(dataset.train)
+        else:
+            whole = matrices.binned(dataset.train)
+            part = Part(dataset.train, team.rank, team.size)
+            matrix = matrices.binned(part, reference=whole)
+        tests = [matrices.plain(test.examples, reference=matrix) for test in dataset.tests]
+        progress = _Progress(params, repository, run, tests[0] if tests else None, threads)
+        run.begin(params.iterations, start=progress.done)
+        try:
+            with collective(team):
+                rounds = Rounds(booster_params, matrix, model=_model_of(found))
+                while progress.done < params.iterations and not progress.stopped:
+                    rounds.boost(progress.done)
+                    progress.after_round(rounds.booster)
+        except xgb.core.XGBoostError as exc:
+            if is_of_team(exc):
+                raise
+            raise BadParameter(_first_line(exc)) from exc
+        progress.finish(rounds.booster)
+        return TrainReport(measures=(progress.measure,), model=FILES.name(progress.done))
 
-    def load(self, repository: Repository, params: XGBoostParams) -> _Predictor:
-        path = repository.newest_model(SUFFIX)
+    def load(
+        self, repository: Repository, params: XGBoostParams, *, inner_layers: bool = False
+    ) -> _Predictor:
+        path = repository.newest_model(FILES)
         if path is None:
             raise LibraryError(f"no model in {repository.path}: train the service first")
-        booster = xgb.Booster({"nthread": _threads()})
+        booster = xgb.Booster({"nthread": service_threads()})
         try:
-            booster.load_model(bytearray(path.read_bytes()))
+            content = path.read_bytes()
+            if not content.startswith(b"{"):  # XGBoost ends the process for an empty file
+                raise ValueError("neither JSON nor UBJSON")
+            booster.load_model(bytearray(content))
         except (xgb.core.XGBoostError, OSError, ValueError) as exc:
             raise LibraryError(
                 f"cannot read {path}: {_first_line(exc)}; XGBoost {xgb.__version__} reads JSON"
@@ -110,9 +130,7 @@ class _Predictor:
         try:
             if self._linear:  # in-place prediction is for trees
                 return np.asarray(self._booster.predict(xgb.DMatrix(batch.values_NF)))
-            return np.asarray(
-                self._booster.inplace_predict(batch.values_NF, validate_features=False)
-            )
+            return predict_rows(self._booster, batch.values_NF)
         except xgb.core.XGBoostError as exc:
             raise LibraryError(_first_line(exc)) from exc
 
@@ -120,8 +138,8 @@ class _Predictor:
         del self._booster
 
 
-class _Progress(xgb.callback.TrainingCallback):  # type: ignore[misc]  # xgboost has no types
-    """Reports, tests, saves and stops after each iteration."""
+class _Progress:
+    """Reports, tests, saves and stops after each round; begins where an earlier attempt ended."""
 
     def __init__(
         self,
@@ -129,61 +147,95 @@ class _Progress(xgb.callback.TrainingCallback):  # type: ignore[misc]  # xgboost
         repository: Repository,
         run: Run,
         test: Any | None,
+        threads: int,
     ) -> None:
-        self.measure: dict[str, Any] = {}
-        self.saved = 0
+        found = run.interrupted
+        self.done = found.done if found else 0
+        self.stopped = False
+        self.measure: dict[str, Any] = found.notes["measure"] if found else {}
+        self._saved: int = found.notes["saved"] if found else 0
         self._params = params
         self._repository = repository
         self._run = run
+        self._threads = threads
         self._test = test
         self._targets_N1 = test.get_label().reshape(-1, 1).astype(np.float64) if test else None
 
-    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
-        """Returns whether training ends here."""
-        done = epoch + 1
-        stop = self._run.stopped
-        self._run.report(epoch)
-        last = stop or done == self._params.iterations
-        if last or (epoch > 0 and epoch % self._params.test_interval == 0):
-            self.measure = self._measures(model, epoch)
-        if self._params.save_period and done % self._params.save_period == 0:
-            _save(model, self._repository, done)
-            self.saved = done
-        return stop
+    def after_round(self, booster: Any) -> None:
+        iteration, self.done = self.done, self.done + 1
+        self._run.report(iteration)
+        self.stopped = agreed(self._run.team, self._run.stopped)
+        last = self.stopped or self.done == self._params.iterations
+        if last or (iteration > 0 and iteration % self._params.test_interval == 0):
+            self.measure = self._measures(booster, iteration)
+        if self._params.save_period and self.done % self._params.save_period == 0:
+            self._save(booster)
+        elif self._run.checkpoint_due:
+            model, name = booster.save_raw("ubj"), FILES.name(self.done)
+            self._run.checkpoint(
+                self.done, notes=self._notes(), save=lambda folder: folder.write(name, model)
+            )
+
+    def finish(self, booster: Any) -> None:
+        """Saves the last model, unless it is there."""
+        if self._saved != self.done:
+            self._save(booster)
+
+    def _save(self, booster: Any) -> None:
+        if not self._run.team.leads:
+            return
+        self._repository.save_model(self.done, FILES, booster.save_raw("ubj"))
+        self._saved = self.done
+        self._run.checkpoint(self.done, notes=self._notes())
+
+    def _notes(self) -> dict[str, Any]:
+        return {"threads": self._threads, "saved": self._saved, "measure": self.measure}
 
     def _measures(self, booster: Any, epoch: int) -> dict[str, Any]:
         if self._test is None or self._targets_N1 is None:
             return {"iteration": float(epoch)}
+        values = _eval_metric(booster, self._test, epoch) if self._params.eval_metric else {}
+        if not self._run.team.leads:
+            return {}
         # XGBoost keeps the margins of a matrix it has seen: only the new trees are evaluated
         output = _output(np.asarray(booster.predict(self._test)), self._params.xgboost_objective)
-        values = _eval_metric(booster, self._test, epoch) if self._params.eval_metric else {}
-        return self._run.test(epoch, output, self._targets_N1, **values)
+        return self._run.test(epoch, output, self._targets_N1, values=values)
 
 
-def _matrix(examples: Batches, params: XGBoostParams, reference: Any | None = None) -> Any:
-    """The examples as XGBoost wants them; from disk when they are not in memory."""
-    if len(examples) == 0:
-        raise BadInput("no data could be found processing XGBoost input")
-    if examples.folder is not None:
-        return external_matrix(
-            examples, params, reference, folder=examples.folder, threads=_threads()
-        )
-    batch = next(iter(examples))
-    assert not isinstance(batch, ImageBatch)
-    assert batch.targets_NT is not None
-    if batch.targets_NT.shape[1] != 1:
-        raise BadInput(
-            f"{batch.targets_NT.shape[1]} label columns, expected 1: XGBoost has one target"
-        )
-    try:
-        return xgb.DMatrix(
-            batch.values_NF,
-            label=batch.targets_NT[:, 0],
-            missing=np.nan,
-            nthread=_threads(),
-        )
-    except (xgb.core.XGBoostError, ValueError) as exc:
-        raise BadInput(_first_line(exc)) from exc
+@dataclass(frozen=True, slots=True)
+class _Matrices:
+    """Examples as XGBoost wants them; from disk when they are not in memory."""
+
+    params: XGBoostParams
+    threads: int
+
+    def plain(self, examples: Batches, *, reference: Any | None = None) -> Any:
+        return self._made(xgb.DMatrix, examples, reference)
+
+    def binned(self, examples: Batches, *, reference: Any | None = None) -> Any:
+        """As bins: those of `reference`, else their own."""
+        return self._made(partial(xgb.QuantileDMatrix, ref=reference), examples, reference)
+
+    def _made(self, kind: Callable[..., Any], examples: Batches, reference: Any | None) -> Any:
+        if len(examples) == 0:
+            raise BadInput("no data could be found processing XGBoost input")
+        if examples.folder is not None:
+            return external_matrix(
+                examples, self.params, reference, folder=examples.folder, threads=self.threads
+            )
+        batch = next(iter(examples))
+        assert not isinstance(batch, ImageBatch)
+        if batch.targets_NT is None or batch.targets_NT.shape[1] != 1:
+            raise BadInput("XGBoost has one target: expected one label column")
+        try:
+            return kind(
+                batch.values_NF,
+                label=batch.targets_NT[:, 0],
+                missing=np.nan,
+                nthread=self.threads,
+            )
+        except (xgb.core.XGBoostError, ValueError) as exc:
+            raise BadInput(_first_line(exc)) from exc
 
 
 def _output(raw: NDArray[np.float32], objective: str) -> Output:
@@ -196,8 +248,13 @@ def _output(raw: NDArray[np.float32], objective: str) -> Output:
     return Values(values_ND=raw.reshape(len(raw), -1))
 
 
-def _save(booster: Any, repository: Repository, rounds: int) -> None:
-    repository.save_model(rounds, SUFFIX, booster.save_raw("ubj"))
+def _model_of(found: Checkpoint | None) -> bytes | None:
+    if found is None:
+        return None
+    model = found.folder.read(FILES.name(found.done))
+    if model is None:
+        raise LibraryError(f"{FILES.name(found.done)} is gone from {found.folder.path}")
+    return model
 
 
 def _learner(booster: Any) -> dict[str, Any]:
@@ -215,13 +272,9 @@ def _eval_metric(booster: Any, test: Any, epoch: int) -> dict[str, float]:
     return values
 
 
-def _threads() -> int:
-    return len(os.sched_getaffinity(0))
-
-
 def _device(params: XGBoostParams) -> dict[str, str]:
     """Where to train: `gpu: true` without a GPU trains on the CPU and says so."""
-    if not params.gpu:
+    if not params.gpus:
         return {"device": "cpu"}
     if params.booster == "gblinear" or not _gpu_visible():
         logger.warning("gpu requested, but there is none that XGBoost can use here: on the CPU")

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 from dd_ray.errors import BadParameter
 from dd_ray.mllibs.spec import MLLibParams
 from dd_ray.params import Int, Params
+from dd_ray.repository import Repository
 
 OBJECTIVES = {
     "multi:softprob": "multi:softprob",
@@ -156,7 +157,20 @@ class XGBoostParams(MLLibParams):
             return None
         return self.nclasses
 
-    def check_creation(self) -> None:
+    @property
+    def uses_bins(self) -> bool:
+        """Whether trees are grown on quantile bins that are made once."""
+        return self.booster != "gblinear" and self.booster_params.tree_method in ("auto", "hist")
+
+    @property
+    def gpus(self) -> int:
+        if not (self.gpu or self.resources.num_gpus):
+            return 0
+        if isinstance(self.gpuid, list):
+            return len(self.gpuid)
+        return -1 if self.gpuid < 0 else 1
+
+    def check_creation(self, repository: Repository, *, type: str) -> None:
         if self.regression:
             if self.ntargets == 0:
                 raise BadParameter(

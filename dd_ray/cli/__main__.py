@@ -1,0 +1,5 @@
+"""`python -m dd_ray.cli`."""
+
+from dd_ray.cli.app import main
+
+main()

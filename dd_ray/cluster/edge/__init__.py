@@ -1,0 +1,1 @@
+"""The edge: an HAProxy that sends predict calls straight to the replicas of their service."""

@@ -1,0 +1,1 @@
+"""What stands between calls and the machine: keys, paths, addresses, archives, messages."""
