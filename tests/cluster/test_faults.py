@@ -106,7 +106,7 @@ def test_the_state(
         "parameters": {"input": INPUT, "mllib": {"iterations": 2}},
         "data": [iris_csv],
     }
-    asking = Load(url, [("GET", "/train?service=s&job=1", None)])
+    asking = Load(url, [("GET", "/services/s", None)])
     with predicting(url, "other") as predicts, asking as asks:
         kill(before)
         calls = [
