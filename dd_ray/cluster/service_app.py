@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from typing import Any
 
-import ray
 from ray import serve
 
 from dd_ray.cluster.log_flags import serve_logging
@@ -15,7 +13,7 @@ from dd_ray.cluster.remote_state import RemoteState, find_state
 from dd_ray.cluster.resources import actor_options, needs_of_service
 from dd_ray.cluster.scaling import WAITING, replica_options
 from dd_ray.cluster.served import Served
-from dd_ray.cluster.warm import prestart_workers, warm_options
+from dd_ray.cluster.warm import replace_worker, warm_options
 from dd_ray.logs import set_up
 from dd_ray.services.definition import ServiceDefinition
 from dd_ray.settings import settings
@@ -36,9 +34,7 @@ class Service:
             return
         definition = ServiceDefinition(**config["definition"])
         self._served = await Served.start(definition, RemoteState(find_state()))
-        here = ray.get_runtime_context().get_node_id()
-        prestart = partial(prestart_workers, definition.mllib_spec.extra, node=here)
-        self._replacing = asyncio.create_task(asyncio.to_thread(prestart))
+        self._replacing = asyncio.create_task(replace_worker(definition.mllib_spec.extra))
 
     async def predict(self, raws: list[bytes]) -> list[tuple[int, bytes]]:
         """See Served.predict."""

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import grpc
+import psutil
 import ray
 from ray._private.grpc_utils import init_grpc_channel
 from ray.core.generated import node_manager_pb2, node_manager_pb2_grpc, runtime_environment_pb2
@@ -17,6 +22,10 @@ from dd_ray.settings import settings
 logger = logging.getLogger(__name__)
 
 _KEEP_ALIVE_S = 7 * 24 * 3600
+
+_LOOK_EVERY_S = 0.5
+_IDLE_CPUS = 0.75
+_WAIT_S = 300
 
 _MODULES = {
     "xgboost": "ray.train.xgboost dd_ray.mllibs.xgboost.mllib",
@@ -33,6 +42,33 @@ def warm_options(library: str) -> dict[str, Any]:
     if library not in settings().warm:
         return {}
     return {"runtime_env": {"env_vars": {AHEAD: _MODULES[library]}}}
+
+
+async def replace_worker(library: str) -> None:
+    """Has this node start a worker in place of the one that this process is.
+
+    To import takes CPU seconds, which a training or the service that has just begun would miss,
+    and a priority is of no help: Linux weighs processes of different sessions alike.
+    """
+    here = ray.get_runtime_context().get_node_id()
+    await until_idle(_idle_cpus)
+    await asyncio.to_thread(partial(prestart_workers, library, node=here))
+
+
+async def until_idle(idle_cpus: Callable[[], float], *, within_s: float = _WAIT_S) -> None:
+    """Returns when most of a CPU was idle since the last look, or after `within_s`."""
+    deadline = time.monotonic() + within_s
+    idle_cpus()
+    while time.monotonic() < deadline:
+        await asyncio.sleep(_LOOK_EVERY_S)
+        if idle_cpus() >= _IDLE_CPUS:
+            return
+
+
+def _idle_cpus() -> float:
+    """How many CPUs' time was idle since the last call."""
+    per_cpu = psutil.cpu_times_percent(percpu=True)
+    return sum(float(each.idle) for each in per_cpu) / 100
 
 
 def prestart_workers(library: str = "", *, node: str = "") -> None:
