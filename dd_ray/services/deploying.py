@@ -37,11 +37,24 @@ class Deploying:
         await self._host.deploy(record.definition, record.version)
         record.problem = ""
 
+    async def renew(self, record: ServiceRecord) -> None:
+        """Has a service load its newest model; raises ApiError.
+
+        One that has lost its place does so when it has one again, however long that takes.
+        """
+        if self.replicas(record):
+            await self.newest(record)
+            return
+        place = await self._host.place(record.definition)
+        if place.waits or place.never:
+            await _cancel(record)
+            self.restore(record)
+        else:
+            await self.newest(record)
+
     async def end(self, record: ServiceRecord) -> None:
         """Ends a service; returns when its name is free."""
-        if record.deploying is not None:
-            record.deploying.cancel()
-            await asyncio.wait([record.deploying])
+        await _cancel(record)
         await self._host.undeploy(record.definition.name)
 
     async def problem(self, record: ServiceRecord, problem: str) -> str:
@@ -85,3 +98,10 @@ class Deploying:
                 return
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+
+async def _cancel(record: ServiceRecord) -> None:
+    """Ends the attempts at starting a service."""
+    if record.deploying is not None:
+        record.deploying.cancel()
+        await asyncio.wait([record.deploying])

@@ -77,7 +77,7 @@ class State:
         self._services: dict[str, ServiceRecord] = {}
         self._deploying = Deploying(host)
         self._trainings = Trainings(
-            runner, store, settings, clock=clock, serve=self._deploying.newest
+            runner, store, settings, clock=clock, serve=self._deploying.renew
         )
         self._reports = Reports(store, history_jobs=settings.job_history, clock=clock)
         self._once = Once(store)

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from dd_ray.errors import BadParameter, BadRequest
+from dd_ray.services.jobs import Status
 from dd_ray.services.placement import Place
-from tests.services.fake_cluster import in_loop
+from tests.services.fake_cluster import WAIT_S, in_loop
 from tests.services.test_state import CALL, ask, with_service
 
 
@@ -54,6 +55,28 @@ async def test_a_job_whose_room_is_lost_waits_for_it(tmp_path: Path) -> None:
     assert (await ask(state)).waits == cluster.room.never
     cluster.may_begin.set()
     await cluster.process(1)
+
+
+@in_loop
+async def test_a_training_ends_well_although_its_service_has_no_place(tmp_path: Path) -> None:
+    """Its model is served as soon as there is one."""
+    cluster, state = await with_service(tmp_path)
+    await state.submit("s", CALL)
+    process = await cluster.process(1)
+    del cluster.services["s"]  # with its node
+    cluster.service_room = Place(waits="needs 1 GPU, 0 of 1 are free")
+    cluster.deploying.clear()
+    process.finish(acc=0.5)
+    assert (await ask(state, timeout_s=WAIT_S)).job.status is Status.FINISHED
+    problem = (await state.view("s")).problem
+    assert problem == "the service is being started: it needs 1 GPU, 0 of 1 are free"
+    cluster.deploying.set()
+
+    async def is_served() -> bool:
+        return cluster.services.get("s") == 2
+
+    await cluster.until(is_served)
+    assert (await state.view("s")).problem == ""
 
 
 @in_loop
