@@ -20,7 +20,7 @@ from dd_ray.mllibs.threads import cpu_threads, service_threads
 from dd_ray.mllibs.torch.best import BestModels
 from dd_ray.mllibs.torch.checkpoints import Checkpoints, check_resume, read_state
 from dd_ray.mllibs.torch.description import TRACED, Description, read_description
-from dd_ray.mllibs.torch.device import device_for
+from dd_ray.mllibs.torch.device import device_for, keep_freed_memory
 from dd_ray.mllibs.torch.feed import Feed, feed_of
 from dd_ray.mllibs.torch.files import TRACED_MODEL, NetworkFiles, traced_model
 from dd_ray.mllibs.torch.fusion import by_pixel
@@ -72,6 +72,7 @@ class TorchLibrary:
         spec = params.spec
         solving = params.solver.resolved(spec.solver if spec else {})
         device = device_for(params.gpus, threads=team.threads(cpu_threads()))
+        keep_freed_memory()
         batch_size = params.net.batch_size or (spec.batch_size if spec else 0) or _BATCH
         train = _feed(dataset.train, params, seed=seed, training=True)
         tests = [_feed(test.examples, params, seed=seed) for test in dataset.tests]
