@@ -1,6 +1,6 @@
 """Training networks through the server against plain PyTorch loops, in one run.
 
-    python benchmarks/train_torch.py [--iterations 30] [--repeats 3]
+    python benchmarks/train_torch.py [--iterations 30] [--repeats 3] [--only mlp]
 
 resnet_18 on JPEG files of 224 x 224 and `mlp [512,512,512] prelu` on a table. The plain loop is
 hand-written, has the same network, batch size and solver, and its data in memory, decoded and
@@ -39,6 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--iterations", type=int, default=30)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--only", default="", help="the beginning of one load's name")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, server() as url:
         root = Path(folder)
@@ -49,6 +50,8 @@ def main() -> None:
         print("| | plain PyTorch, examples/s | served | ratio | plain spread | served spread |")
         print("|---|--:|--:|--:|---|---|")
         for name, (plain, call) in loads.items():
+            if not name.startswith(given.only):
+                continue
             pairs = []
             for repeat in range(given.repeats):
                 pairs.append((plain(), served(url, call, root / f"model-{len(name)}-{repeat}")))
@@ -57,7 +60,8 @@ def main() -> None:
             ratio = statistics.median(b / a for a, b in pairs)
             print(
                 f"| {name} | {statistics.median(theirs):.1f} | {statistics.median(ours):.1f}"
-                f" | {ratio:.3f} | {spread(theirs)} | {spread(ours)} |"
+                f" | {ratio:.3f} | {spread(theirs)} | {spread(ours)} |",
+                flush=True,
             )
     print(f"\n{machine()}, torch {torch.__version__}")
 
