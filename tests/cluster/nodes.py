@@ -12,29 +12,10 @@ from pathlib import Path
 
 import psutil
 
-from dd_ray.cluster.flags import free_port, serve_flags
+from dd_ray.cluster.flags import serve_flags
 from tests.cluster.servers import end_family
 
 RAY = str(Path(sys.executable).parent / "ray")
-
-_START_SERVE = """
-import sys
-import ray
-from ray import serve
-ray.init(sys.argv[1])
-at = {"host": "127.0.0.1", "port": int(sys.argv[2])}
-serve.start(proxy_location="HeadOnly", http_options=at)
-"""
-
-
-def serve_on_head(address: str, env: dict[str, str]) -> None:
-    """Starts Serve with a proxy on the head alone.
-
-    The nodes here share one machine: of the proxies that a server starts on each, only one can
-    have the port, and the others start again and again.
-    """
-    command = [sys.executable, "-c", _START_SERVE, address, str(free_port())]
-    subprocess.run(command, env=os.environ | env, check=True, capture_output=True, timeout=120)
 
 
 class RayNode:

@@ -24,7 +24,7 @@ from tests.cluster.faults import (
     report,
 )
 from tests.cluster.load import eventually
-from tests.cluster.nodes import RayNode, node, runs_on, serve_on_head
+from tests.cluster.nodes import RayNode, node, runs_on
 from tests.cluster.servers import ray_head, running
 
 pytestmark = pytest.mark.ray
@@ -79,7 +79,6 @@ def nodes() -> Iterator[Nodes]:
     with ExitStack() as ending:
         folder = ending.enter_context(tempfile.TemporaryDirectory(prefix="ddr-", dir="/tmp"))
         address = ending.enter_context(ray_head(Path(folder), flags, "--labels=zone=head"))
-        serve_on_head(address, flags)
         env = flags | {"DD_RAY_CHECKPOINT_S": "0.2", "DD_RAY_WARM": ""}
         nodes_first = ExitStack()
         ending.enter_context(nodes_first)
