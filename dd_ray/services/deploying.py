@@ -42,15 +42,13 @@ class Deploying:
 
         One that has lost its place does so when it has one again, however long that takes.
         """
-        if self.replicas(record):
-            await self.newest(record)
-            return
-        place = await self._host.place(record.definition)
-        if place.waits or place.never:
-            await _cancel(record)
-            self.restore(record)
-        else:
-            await self.newest(record)
+        if not self.replicas(record):
+            place = await self._host.place(record.definition)
+            if place.waits or place.never:
+                await _cancel(record)
+                self._start(record, NO_REPLICA)
+                return
+        await self.newest(record)
 
     async def end(self, record: ServiceRecord) -> None:
         """Ends a service; returns when its name is free."""
@@ -70,7 +68,11 @@ class Deploying:
 
     def restore(self, record: ServiceRecord) -> None:
         """Starts a service that was accepted before, however long it takes until it can run."""
-        record.problem = STARTING
+        self._start(record, STARTING)
+
+    def _start(self, record: ServiceRecord, problem: str) -> None:
+        """Tries until it has started; `problem` is what it has until it was tried."""
+        record.problem = problem
         record.deploying = asyncio.create_task(self._persist(record))
 
     def end_others(self, known: Collection[str]) -> None:

@@ -69,7 +69,8 @@ async def test_a_training_ends_well_although_its_service_has_no_place(tmp_path: 
     process.finish(acc=0.5)
     assert (await ask(state, timeout_s=WAIT_S)).job.status is Status.FINISHED
     problem = (await state.view("s")).problem
-    assert problem == "the service is being started: it needs 1 GPU, 0 of 1 are free"
+    assert problem == "no replica is up: it needs 1 GPU, 0 of 1 are free"
+    assert (await state.readiness()).starting == 0  # the server is as ready as it was
     cluster.deploying.set()
 
     async def is_served() -> bool:

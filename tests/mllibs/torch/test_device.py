@@ -14,8 +14,8 @@ if sys.argv[1] == "keep":
     keep_freed_memory()
 
 def run():
-    for _ in range(60):
-        if _ == 20:
+    for turn in range(60):
+        if turn == 20:
             began = resource.getrusage(resource.RUSAGE_THREAD).ru_minflt
         tensors = [torch.ones(1 << 20) for _ in range(8)]  # 32 MiB
         del tensors
