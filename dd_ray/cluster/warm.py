@@ -47,11 +47,12 @@ def warm_options(library: str) -> dict[str, Any]:
 async def replace_worker(library: str) -> None:
     """Has this node start a worker in place of the one that this process is.
 
-    To import takes CPU seconds, which a training or the service that has just begun would miss,
-    and a priority is of no help: Linux weighs processes of different sessions alike.
+    To import a library takes CPU seconds, which a training or the service that has just begun would
+    miss, and a priority is of no help: Linux weighs processes of different sessions alike.
     """
     here = ray.get_runtime_context().get_node_id()
-    await until_idle(_idle_cpus)
+    if warm_options(library):
+        await until_idle(_idle_cpus)
     await asyncio.to_thread(partial(prestart_workers, library, node=here))
 
 

@@ -35,8 +35,8 @@ HALF = {"num_gpus": 0.6}
 LONG = {"iterations": 4000, "test_interval": 50, "booster_params": {"max_depth": 3}}
 """A training that is under way while a node is lost."""
 
-AS_LONG = 800
-"""Iterations of one by two workers, which take longer for each."""
+AS_LONG = 2000
+"""Iterations of one by two workers, which take longer for each: it goes on while another starts."""
 
 
 class Nodes:
