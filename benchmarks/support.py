@@ -7,9 +7,12 @@ import platform
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
+
+import psutil
 
 from dd_ray.cluster.flags import free_port
 
@@ -38,6 +41,18 @@ def _serve(env: dict[str, str]) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(60)
+
+
+def quiet(busy: float = 15.0, limit_s: float = 120.0) -> None:
+    """Wait until less than `busy` percent of the CPUs is in use for three seconds.
+
+    After a training the server makes a new warm worker ready, which must not be part of what is
+    measured next. An idle server takes 8 percent of two CPUs.
+    """
+    until = time.monotonic() + limit_s
+    while psutil.cpu_percent(interval=3) > busy:
+        if time.monotonic() > until:
+            raise SystemExit(f"more than {busy} % of the CPUs stayed in use")
 
 
 def machine() -> str:
