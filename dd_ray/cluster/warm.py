@@ -25,6 +25,7 @@ _KEEP_ALIVE_S = 7 * 24 * 3600
 
 _LOOK_EVERY_S = 0.5
 _IDLE_CPUS = 0.75
+_IDLE_LOOKS = 4
 _WAIT_S = 300
 
 _MODULES = {
@@ -57,13 +58,16 @@ async def replace_worker(library: str) -> None:
 
 
 async def until_idle(idle_cpus: Callable[[], float], *, within_s: float = _WAIT_S) -> None:
-    """Returns when most of a CPU was idle since the last look, or after `within_s`."""
+    """Returns when most of a CPU was idle for two seconds, or after `within_s`.
+
+    Not at once: one CPU is idle while a training that takes all of them reads its data.
+    """
     deadline = time.monotonic() + within_s
     idle_cpus()
-    while time.monotonic() < deadline:
+    idle_looks = 0
+    while idle_looks < _IDLE_LOOKS and time.monotonic() < deadline:
         await asyncio.sleep(_LOOK_EVERY_S)
-        if idle_cpus() >= _IDLE_CPUS:
-            return
+        idle_looks = idle_looks + 1 if idle_cpus() >= _IDLE_CPUS else 0
 
 
 def _idle_cpus() -> float:
