@@ -30,6 +30,17 @@ def test_paths_that_are_none(path: str) -> None:
         Repository.open(path, create=True)
 
 
+def test_a_mark_that_is_a_link_is_none(tmp_path: Path) -> None:
+    """Whoever may put a link into a folder need not own what is in it."""
+    for name in ("ours", "theirs"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "theirs" / "thesis.txt").write_text("years of work")
+    (tmp_path / "theirs" / OWNER).symlink_to(tmp_path / "ours" / OWNER)
+    ours = Repository.open(str(tmp_path / "ours"), create=False)
+    theirs = Repository.open(str(tmp_path / "theirs"), create=False)
+    assert (ours.is_ours, theirs.is_ours) == (True, False)
+
+
 def test_a_file_that_leads_out_of_the_roots_is_not_read(
     tmp_path: Path, set_settings: SetSettings
 ) -> None:
