@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gc
+import os
+import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -95,10 +98,32 @@ time.sleep(100)
 
 def test_copies_are_for_the_server_only(url: str, set_settings: SetSettings) -> None:
     repository = Repository(url)
-    set_settings(roots=url)
-    assert allowed(repository.path / "x")
-    assert not allowed(copies_folder())
-    assert not allowed(copies_folder() / "none" / "x")
+    for roots in (url, f"/:{url}"):
+        set_settings(roots=roots)
+        assert allowed(repository.path / "x")
+        assert not allowed(copies_folder())
+        assert not allowed(copies_folder() / "none" / "x")
+
+
+def test_copies_are_for_their_user_only(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    first, second = Copy(url), Copy(url)
+    for folder in (copies_folder(), first.folder):
+        assert folder.stat().st_mode & 0o777 == 0o700
+    for copy in (first, second):
+        assert re.fullmatch("[0-9a-f]{32}", copy.folder.name)
+    assert first.folder != second.folder
+
+
+def test_a_folder_that_another_user_made_for_copies_is_not_used(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000)
+    with pytest.raises(LibraryError, match="belongs to another user"):
+        Copy(url).folder  # noqa: B018
 
 
 OLD_WRITES: list[Callable[[Attempt], object]] = [

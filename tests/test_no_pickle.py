@@ -70,6 +70,9 @@ def test_no_file_unpickles() -> None:
     assert uses == _ONLY_FOR_ERRORS
     modules = [str(node.module).split(".")[0] for _, node in nodes(ast.ImportFrom)]
     assert not _UNPICKLERS & set(modules)
+    imported = [alias for _, node in nodes(ast.Import) for alias in node.names]
+    renamed = [alias.name.split(".")[0] for alias in imported if alias.asname]
+    assert not _UNPICKLERS & set(renamed)
 
 
 def test_no_file_runs_text_or_loads_objects() -> None:

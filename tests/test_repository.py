@@ -9,8 +9,9 @@ from typing import BinaryIO
 
 import pytest
 
-from dd_ray.errors import BadParameter, LibraryError
+from dd_ray.errors import BadParameter, Forbidden, LibraryError
 from dd_ray.repository import OWNER, ModelFiles, Repository
+from tests.conftest import SetSettings
 
 MODEL = ModelFiles(suffix=".model", digits=4)
 
@@ -27,6 +28,28 @@ def test_it_is_made_when_asked_and_else_must_be_there(tmp_path: Path) -> None:
 def test_paths_that_are_none(path: str) -> None:
     with pytest.raises(BadParameter):
         Repository.open(path, create=True)
+
+
+def test_a_mark_that_is_a_link_is_none(tmp_path: Path) -> None:
+    """Whoever may put a link into a folder need not own what is in it."""
+    for name in ("ours", "theirs"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "theirs" / "thesis.txt").write_text("years of work")
+    (tmp_path / "theirs" / OWNER).symlink_to(tmp_path / "ours" / OWNER)
+    ours = Repository.open(str(tmp_path / "ours"), create=False)
+    theirs = Repository.open(str(tmp_path / "theirs"), create=False)
+    assert (ours.is_ours, theirs.is_ours) == (True, False)
+
+
+def test_a_file_that_leads_out_of_the_roots_is_not_read(
+    tmp_path: Path, set_settings: SetSettings
+) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "names").write_text("0 secret\n")
+    (tmp_path / "root" / "corresp.txt").symlink_to(tmp_path / "names")
+    set_settings(roots=tmp_path / "root")
+    with pytest.raises(Forbidden):
+        Repository(tmp_path / "root").class_names()
 
 
 def test_the_newest_model_has_the_highest_number(tmp_path: Path) -> None:

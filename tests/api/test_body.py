@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import tracemalloc
 import zlib
 from collections.abc import AsyncIterator
 from typing import Any
@@ -64,6 +65,16 @@ def test_a_bomb_is_refused_before_it_is_read() -> None:
     with pytest.raises(TooLarge):
         asyncio.run(unpack(chunks(), "gzip", limit=1000))
     assert len(read) < 3
+
+
+def test_a_chunk_that_is_a_bomb_takes_no_memory() -> None:
+    bomb = gzip.compress(bytes(50_000_000))
+    tracemalloc.start()
+    with pytest.raises(TooLarge):
+        unpacked(bomb, "gzip", size=len(bomb))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 5_000_000
 
 
 @pytest.mark.parametrize("encoding", ["br", "gzip, gzip", "gzipped", "zstd", "*"])

@@ -62,6 +62,17 @@ def test_cells_of_a_file(trained: Client, write: Write, set_settings: SetSetting
     assert (code, "4 rows and 4 columns, expected at most 12 cells" in text) == (1005, True)
 
 
+def test_cells_of_a_file_are_counted_while_it_is_read(
+    trained: Client, write: Write, set_settings: SetSettings
+) -> None:
+    """What comes after the limit is not read: here it is a line that would be refused."""
+    names = "sepal length,sepal width,petal length,petal width"
+    set_settings(max_cells=12)
+    path = write("long.csv", names, *[ROW] * 1_000_000, "1,2")
+    code, text = refused(trained.predict("flowers", path))
+    assert (code, "columns, expected at most 12 cells" in text) == (1005, True)
+
+
 def test_columns(client: Client, write: Write, tmp_path: Any, set_settings: SetSettings) -> None:
     client.create("s", str(tmp_path / "s"), mllib={"nclasses": 2})
     set_settings(max_columns=3)
@@ -201,7 +212,10 @@ def test_a_push_to_a_private_host_is_not_sent(trained: Client) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["Host: internal", "content-length: 5", "Transfer-Encoding: chunked", "Connection: upgrade"],
+    [
+        *("Host: internal", "content-length: 5", "Transfer-Encoding: chunked"),
+        *("Connection: upgrade", "Upgrade: websocket", "TE: trailers", "Trailer: Host"),
+    ],
 )
 def test_the_header_of_a_push_does_not_say_where_it_goes(
     trained: Client, loud: str, line: str, set_settings: SetSettings

@@ -17,6 +17,7 @@ from ray.serve.schema import ServeDeploySchema
 from dd_ray.cluster.api_app import APP_NAME, api_app
 from dd_ray.cluster.flags import serve_flags
 from dd_ray.registry import load
+from tests.conftest import SetSettings
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,6 +48,12 @@ def test_serve_accepts_its_config_file() -> None:
     assert [deployment.name for deployment in application.deployments] == [
         built._bound_deployment.name
     ]
+
+
+def test_serve_deploys_no_api_that_anybody_could_use(set_settings: SetSettings) -> None:
+    set_settings(api_key="")
+    with pytest.raises(ValueError, match="DD_RAY_API_KEY is not set"):
+        api_app()
 
 
 def test_the_launcher_accepts_machines_that_are_there() -> None:

@@ -41,6 +41,12 @@ def test_another_address_needs_one(host: str, set_settings: SetSettings) -> None
     check_key(host)
 
 
+def test_a_name_is_loopback_when_all_its_addresses_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = [(0, 0, 0, "", (address, 0)) for address in ("127.0.0.1", "10.0.0.1")]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args: entries)
+    assert not is_loopback("both")
+
+
 @pytest.mark.parametrize("mode", [{}, {"RAY_AUTH_MODE": "disabled"}, {"RAY_AUTH_MODE": ""}])
 def test_a_ray_without_its_token_is_exposed(mode: dict[str, str]) -> None:
     with pytest.raises(Exposed, match="RAY_AUTH_MODE=token"):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from dd_ray.connectors.csv import CSV, CsvParams
 from dd_ray.connectors.csv_state import Bounds, CsvState
 from dd_ray.data import TableBatch
 from dd_ray.errors import BadInput
-from tests.conftest import Write
+from tests.conftest import SetSettings, Write
+from tests.guard.web import send, serving
 
 PLAIN = CsvState(header=["k", "a", "z", "b", "y"], kept=["k", "a", "b", "y"], id="k", labels=["y"])
 WORDS = CsvState(
@@ -180,6 +182,26 @@ def test_a_url_that_fails_is_named(web: str) -> None:
         read("http://127.0.0.1:9/x")
     with pytest.raises(BadInput, match="cannot open file /no/such"):
         read("file:///no/such")
+
+
+def test_what_a_url_holds_has_a_limit(write: Write, web: str, set_settings: SetSettings) -> None:
+    write("p.csv", "a,b", "1,2")
+    set_settings(max_download_bytes=8)
+    assert len(read(f"{web}/p.csv")) == 1
+    set_settings(max_download_bytes=7)
+    with pytest.raises(BadInput, match="longer than 7 bytes"):
+        read(f"{web}/p.csv")
+
+
+def test_a_url_has_the_time_that_the_call_says(loopback_allowed: None) -> None:
+    def dripping(handler: BaseHTTPRequestHandler) -> None:
+        send(handler)
+        for _ in range(100):
+            handler.wfile.write(b"1")
+            time.sleep(0.05)
+
+    with serving(dripping) as slow, pytest.raises(BadInput, match="it took too long"):
+        read(f"{slow.url}/p.csv", timeout=0.3)
 
 
 Table = st.lists(

@@ -20,6 +20,7 @@ def root(tmp_path: Path, set_settings: SetSettings) -> Path:
     save(tmp_path / "root" / "i.png")
     save(tmp_path / "outside" / "i.png")
     (tmp_path / "root" / "out").symlink_to(tmp_path / "outside")
+    (tmp_path / "root" / "out.png").symlink_to(tmp_path / "outside" / "i.png")
     set_settings(roots=tmp_path / "root")
     return tmp_path / "root"
 
@@ -48,7 +49,10 @@ def test_base64_may_begin_with_a_slash(root: Path) -> None:
         read("/9j/file")
 
 
-@pytest.mark.parametrize("line", ["{outside}/i.png", "{root}/out/i.png", "{root}/../outside/none"])
+@pytest.mark.parametrize(
+    "line",
+    ["{outside}/i.png", "{root}/out/i.png", "{root}/out.png", "{root}/../outside/none"],
+)
 def test_a_line_of_a_list_that_leads_out_is_forbidden(root: Path, line: str) -> None:
     listed = root / "list.txt"
     listed.write_text(

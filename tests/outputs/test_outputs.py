@@ -157,6 +157,11 @@ def test_a_template_that_would_explode_is_refused() -> None:
         render("{{a}}" * (MAX_TAGS + 1), answer)
 
 
+def test_sections_that_show_nothing_are_not_gone_through_for_ever() -> None:
+    with pytest.raises(BadParameter, match="could be longer"):
+        render("{{#l}}{{#l}}{{/l}}{{/l}}", {"l": list(range(4000))})
+
+
 @pytest.mark.parametrize("template", ["{{#l}}{{a}}{{/l}}", "{{#l}}xxxxx{{/l}}", "{{{s}}}{{s}}"])
 def test_the_output_of_a_template_has_a_limit(
     template: str, set_settings: Callable[..., None]

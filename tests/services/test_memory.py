@@ -10,6 +10,7 @@ from dd_ray.errors import Unavailable
 from dd_ray.repository import Repository
 from dd_ray.services.definition import ServiceDefinition
 from dd_ray.services.memory import check_memory, memory_needed
+from tests.conftest import SetSettings
 
 MIB = 2**20
 
@@ -45,6 +46,15 @@ def test_weights_count_where_they_are(tmp_path: Path) -> None:
     assert repository.model_bytes((".npt",)) == 0
     assert repository.model_bytes((".npt",), "pre.trained") == MIB
     assert repository.model_bytes((".npt",), "missing") == 0
+
+
+def test_weights_outside_of_the_roots_count_nothing(
+    tmp_path: Path, set_settings: SetSettings
+) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "theirs.npt").write_bytes(bytes(MIB))
+    set_settings(roots=tmp_path / "root")
+    assert Repository(tmp_path / "root").model_bytes((".npt",), "../theirs.npt") == 0
 
 
 def test_what_does_not_fit_is_refused_with_the_amounts() -> None:

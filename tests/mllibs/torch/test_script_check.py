@@ -192,10 +192,13 @@ def test_weights_outside_of_the_roots_are_not_read(
         with pytest.raises(Forbidden):
             TorchParams.merge({"weights": weights}).weights_path(repository)
     for path in (outside, repository.path / "link.pt"):
-        with pytest.raises(Forbidden):
-            read_weights(path)
+        for reader in (read_weights, read_file):
+            with pytest.raises(Forbidden):
+                reader(path)
         with pytest.raises(Forbidden):
             load_traced(path, torch.device("cpu"))
+    with pytest.raises(Forbidden):
+        read_weights(outside.with_suffix(".safetensors"))
     assert TorchParams.merge({"weights": "w.pt"}).weights_path(repository)
 
 
