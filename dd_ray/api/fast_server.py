@@ -22,7 +22,7 @@ from urllib.parse import unquote
 
 import httptools
 
-from dd_ray.api.observe import log_access
+from dd_ray.api.observe import log_access, plain_id
 from dd_ray.errors import ApiError, BadRequest, Forbidden, NotFound, TooLarge
 from dd_ray.logs import ACCESS
 from dd_ray.services.answer import Rendered, render_error
@@ -288,7 +288,7 @@ class _Connection(asyncio.Protocol):
 def _log(request: _Request, code: int) -> None:
     took_s = time.perf_counter() - request.began
     path = f"/predict/{request.name}" if request.name else "/predict"
-    log_access("POST", path, code, took_s, request=request.id.decode("latin-1"))
+    log_access("POST", path, code, took_s, request=plain_id(request.id))
 
 
 def _path_of(url: bytes) -> bytes:

@@ -98,10 +98,14 @@ def request_id(scope: Scope) -> str:
     """What the client, or the edge, calls this request; else a new id."""
     for name, value in scope["headers"]:
         if name == _HEADER:
-            given: str = value.decode("latin-1")
-            if _PLAIN.fullmatch(given):
-                return given
+            return plain_id(value)
     return uuid.uuid4().hex
+
+
+def plain_id(given: bytes) -> str:
+    """An id that a log may show, printable, without blanks, of 200 characters at most; or a new."""
+    text = given.decode("latin-1")
+    return text if _PLAIN.fullmatch(text) else uuid.uuid4().hex
 
 
 def log_access(method: str, path: str, code: int, seconds: float, *, request: str) -> None:

@@ -241,6 +241,16 @@ def test_closing_ends_connections_after_their_answers(headers: bytes) -> None:
     assert (code, sent["connection"]) == (200, "close")
 
 
+def test_a_line_shows_no_id_of_any_kind(caplog: pytest.LogCaptureFixture) -> None:
+    ACCESS.setLevel(logging.INFO)
+    try:
+        for odd in (b"r" * 201, b"two words", b"line\x85"):
+            once(request(b"{}", path=b"/predict/s", headers=KEY + b"x-request-id: %s\r\n" % odd))
+    finally:
+        ACCESS.setLevel(logging.NOTSET)
+    assert [len(vars(record)["request"]) for record in caplog.records] == [32] * 3
+
+
 def test_a_line_for_a_request_is_asked_for(caplog: pytest.LogCaptureFixture) -> None:
     named = request(b"{}", path=b"/predict/s", headers=KEY + b"x-request-id: r1\r\n")
     once(named)

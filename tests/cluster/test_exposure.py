@@ -129,6 +129,7 @@ def test_the_proxy_behind_the_proxy_is_not_that_of_another_ray(served: tuple[Ser
     assert backups
     for address in backups:
         host, port = address.split(":")
+        assert int(port) != 8500
         process = listening(server)[host, int(port)]
         assert process.cmdline()[0].startswith("ray::ProxyActor")
 
@@ -185,6 +186,7 @@ def test_a_server_on_all_interfaces_asks_everybody_for_the_key(
     tmp_path: Path, iris_csv: str
 ) -> None:
     env = {"DD_RAY_API_KEY": KEY, "DD_RAY_ROOTS": f"{tmp_path}:{Path(iris_csv).parent}"}
+    env["HOME"] = str(tmp_path / "home")  # where Ray has no token yet
     origin = "https://ui.example"
     arguments = ("--host", "0.0.0.0", "--allow-origin", origin)
     with running(*arguments, env=env) as (server, url):
@@ -214,6 +216,7 @@ def test_a_server_on_all_interfaces_asks_everybody_for_the_key(
             for header in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
                 answer = http.post("/predict/s", json={"data": ["1"]}, headers=BEARER | header)
                 assert answer.status_code == 403
+        assert (tmp_path / "home" / ".ray" / "auth_token").stat().st_mode & 0o777 == 0o600
         ports = open_to_others(server)
         public = int(url.rpartition(":")[2])
         others = {name for port, name in ports.items() if port != public}
