@@ -21,7 +21,7 @@ from ray.exceptions import AuthenticationError
 
 from dd_ray.cluster.exposure import check_ray, check_same_key, close_own_ray, key_digest
 from dd_ray.cluster.flags import NAMESPACE, serve_flags, set_serve_flags, short_temporary_folder
-from dd_ray.cluster.log_flags import bound_logs
+from dd_ray.cluster.own_ray import set_own_flags, without_unused_parts
 from dd_ray.cluster.start_error import StartError
 
 logger = logging.getLogger(__name__)
@@ -97,21 +97,22 @@ def check_joined(address: str, *, insecure: bool) -> None:
 
 def _start(*, insecure: bool) -> Ray:
     set_serve_flags()
-    bound_logs()
+    set_own_flags()
     folder = short_temporary_folder()
     try:
         close_own_ray(folder)
         if not insecure:
             check_ray(os.environ, "a Ray of our own")
-        context = ray.init(
-            address="local",
-            namespace=NAMESPACE,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level="error",
-            # Ray lets everybody into its folder, so it gets one inside of one that is ours alone
-            _temp_dir=f"{folder}/r",
-        )
+        with without_unused_parts():
+            context = ray.init(
+                address="local",
+                namespace=NAMESPACE,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level="error",
+                # Ray lets everybody into its folder: it gets one inside of one that is ours alone
+                _temp_dir=f"{folder}/r",
+            )
     except StartError:
         shutil.rmtree(folder, ignore_errors=True)
         raise

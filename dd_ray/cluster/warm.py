@@ -28,9 +28,10 @@ _IDLE_CPUS = 0.75
 _IDLE_LOOKS = 4
 _WAIT_S = 300
 
+_ALL = "dd_ray.cluster.service_app dd_ray.cluster.jobs"
 _MODULES = {
-    "xgboost": "ray.train.xgboost dd_ray.mllibs.xgboost.mllib",
-    "torch": "ray.train.torch dd_ray.mllibs.torch.mllib",
+    "xgboost": f"ray.train.xgboost dd_ray.mllibs.xgboost.mllib {_ALL}",
+    "torch": f"ray.train.torch dd_ray.mllibs.torch.mllib {_ALL}",
 }
 """What services and trainings of a library import, by the library's extra."""
 
@@ -76,8 +77,8 @@ def _idle_cpus() -> float:
     return sum(float(each.idle) for each in per_cpu) / 100
 
 
-def prestart_workers(library: str = "", *, node: str = "") -> None:
-    """Asks every node, or the one with an id, to start one more idle worker.
+def prestart_workers(library: str = "", *, node: str = "", count: int = 1) -> None:
+    """Asks every node, or the one with an id, to start one more idle worker, or so many.
 
     One for each that was taken, where it was taken: elsewhere none is missing. Ray starts workers
     when they are needed and has no public call to start them earlier; this is the raylet's own
@@ -85,7 +86,7 @@ def prestart_workers(library: str = "", *, node: str = "") -> None:
     """
     request = node_manager_pb2.PrestartWorkersRequest(
         language=0,  # Python
-        num_workers=1,
+        num_workers=count,
         keep_alive_duration_secs=_KEEP_ALIVE_S,
     )
     options = warm_options(library)
