@@ -186,7 +186,7 @@ class RayJobRunner:
             .options(
                 **named,
                 **(actor_options(needs) if needs.count == 1 else ON_HEAD),
-                **warm_options(work.definition.mllib_spec.extra),
+                **(warm_options(work.definition.mllib_spec.extra) if self._state is None else {}),
                 namespace=NAMESPACE,
                 max_restarts=0,  # the next attempt is another actor
             )

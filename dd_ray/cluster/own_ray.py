@@ -7,16 +7,15 @@ who may use all of it.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from ray._private.node import Node
 
-from dd_ray.cluster.flags import AHEAD
+from dd_ray.cluster.warm import WORKERS
 
-_WORKERS = 5
-"""Of a server: the state, the API, Serve's controller and two proxies."""
+_CPUS = os.cpu_count() or 1
 
 _FLAGS = {
     # a round asks for all nodes and looks at all replicas; ten times a second by default
@@ -27,9 +26,10 @@ _FLAGS = {
     # read by the dashboard and `ray list tasks` alone
     "RAY_task_events_report_interval_ms": "0",
     "RAY_event_stats": "0",
-    # Ray would start as many at once as there are CPUs, and two of these wait for others
-    "RAY_worker_maximum_startup_concurrency": str(max(_WORKERS, os.cpu_count() or 1)),
-    AHEAD: "ray.serve._private.controller ray.serve._private.proxy ray.serve._private.haproxy",
+    # those of a server at once; by default as many as there are CPUs
+    "RAY_worker_maximum_startup_concurrency": str(max(WORKERS, _CPUS)),
+    # idle ones that nobody asked for; by default as many as there are CPUs
+    "RAY_num_workers_soft_limit": str(min(WORKERS, _CPUS)),
     # of each log file, of which each process has two; Ray's own bound is 3 GB for each
     "RAY_ROTATION_MAX_BYTES": str(16 * 2**20),
     "RAY_ROTATION_BACKUP_COUNT": "2",
@@ -39,10 +39,9 @@ _UNUSED = ("start_monitor", "start_log_monitor", "start_api_server")
 """The autoscaler's process, the one that prints workers' logs, and a dashboard without pages."""
 
 
-def set_own_flags() -> None:
-    """For a Ray that is about to start; what the operator has set stays."""
-    for name, value in _FLAGS.items():
-        os.environ.setdefault(name, value)
+def own_flags(env: Mapping[str, str]) -> dict[str, str]:
+    """The variables to set on top of `env` before it starts; what the operator has set stays."""
+    return {name: value for name, value in _FLAGS.items() if name not in env}
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from ray.exceptions import AuthenticationError
 
 from dd_ray.cluster.exposure import check_ray, check_same_key, close_own_ray, key_digest
 from dd_ray.cluster.flags import NAMESPACE, serve_flags, set_serve_flags, short_temporary_folder
-from dd_ray.cluster.own_ray import set_own_flags, without_unused_parts
+from dd_ray.cluster.own_ray import own_flags, without_unused_parts
 from dd_ray.cluster.start_error import StartError
 
 logger = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ def check_joined(address: str, *, insecure: bool) -> None:
 
 def _start(*, insecure: bool) -> Ray:
     set_serve_flags()
-    set_own_flags()
+    os.environ.update(own_flags(os.environ))
     folder = short_temporary_folder()
     try:
         close_own_ray(folder)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 
+import ray
+
 from dd_ray.cluster.exposure import check_key
 from dd_ray.cluster.public_port import await_answer, shown, take
 from dd_ray.cluster.ray_start import LOCAL, check_joined, connect, find
 from dd_ray.cluster.signals import Signals
-from dd_ray.cluster.warm import prestart_workers
-
-_WORKERS = 3
-"""More than the two that Ray starts: the state, the API, Serve's controller and two proxies."""
+from dd_ray.cluster.warm import WORKERS, prestart_workers, warm_all_workers
 
 
 def run(
@@ -39,11 +38,13 @@ def run(
         signals = Signals()
         signals.arm()
         ending.callback(signals.disarm)
+        if address == LOCAL:
+            warm_all_workers()
         connected = connect(address, insecure=insecure)
         ending.callback(connected.stop)
         signals.arm()
         if connected.owned:
-            prestart_workers(count=_WORKERS)
+            _start_workers()
         # Serve takes a second to import, in which Ray's workers start
         from dd_ray.cluster import serving
 
@@ -67,3 +68,10 @@ def run(
         say(f"dd-ray listens on http://{shown(host)}:{port}")
         signals.stopped.wait()
         say("dd-ray stops")
+
+
+def _start_workers() -> None:
+    """Those of the server; Ray starts as many by itself as it has CPUs."""
+    missing = WORKERS - int(ray.cluster_resources().get("CPU", 0))
+    if missing > 0:
+        prestart_workers(count=missing)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Callable
 from functools import partial
@@ -28,12 +29,21 @@ _IDLE_CPUS = 0.75
 _IDLE_LOOKS = 4
 _WAIT_S = 300
 
+WORKERS = 5
+"""Of a server without services: the state, the API, Serve's controller and two proxies."""
+
+_OF_SERVERS = "ray.serve._private.controller ray.serve._private.proxy ray.serve._private.haproxy"
 _ALL = "dd_ray.cluster.service_app dd_ray.cluster.jobs"
 _MODULES = {
     "xgboost": f"ray.train.xgboost dd_ray.mllibs.xgboost.mllib {_ALL}",
     "torch": f"ray.train.torch dd_ray.mllibs.torch.mllib {_ALL}",
 }
 """What services and trainings of a library import, by the library's extra."""
+
+
+def warm_all_workers() -> None:
+    """Has the workers of a Ray that is about to start here import what those of a server need."""
+    os.environ.setdefault(AHEAD, _OF_SERVERS)
 
 
 def warm_options(library: str) -> dict[str, Any]:
