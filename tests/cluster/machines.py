@@ -59,16 +59,21 @@ class Machine:
             _ip(f"-n {self._name} link set {link} up")
         # leads nowhere, but Ray takes the address that it would go out by
         _ip(f"-n {self._name} route add default via {_NETWORK}.254")
+        self._ray = ray
+        self.switch_on()
+        ending.callback(self.switch_off)
+
+    def switch_on(self) -> None:
+        """Nothing runs there yet; its files are those from before."""
         spaces = "--pid --fork --kill-child --mount --mount-proc --uts"
         self._outer = subprocess.Popen(
             [
                 *f"ip netns exec {self._name} unshare {spaces} sh -c".split(),
-                _INIT.format(folder=ray),
+                _INIT.format(folder=self._ray),
             ],
             stdout=subprocess.PIPE,
             text=True,
         )
-        ending.callback(self.switch_off)
         assert self._outer.stdout is not None
         assert self._outer.stdout.readline() == "ready\n"
         (self._init,) = psutil.Process(self._outer.pid).children()

@@ -9,13 +9,23 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
 import pytest
 
 from tests.api.client import Client
-from tests.cluster.faults import INPUT, ROW, predicting
+from tests.cluster.faults import (
+    INPUT,
+    MLLIB,
+    ROW,
+    begun,
+    checkpointed,
+    predicting,
+    report,
+    trained,
+)
 from tests.cluster.load import eventually
 from tests.cluster.machines import ROOT, Machine, lacking, machines
 
@@ -58,6 +68,13 @@ class Cluster:
         for other, file in ((o, f) for o in others for f in FILES):
             (other.home / file).parent.mkdir(exist_ok=True)
             shutil.copy(head.home / file, other.home / file)
+        self._start()
+        key = (head.home / ".dd-ray.env").read_text().splitlines()[0].partition("=")[2]
+        self.headers = {"Authorization": f"Bearer {key}"}
+        self.url = f"http://{head.address}:8080"
+
+    def _start(self) -> None:
+        head, *others = self.machines
         lines = commands("By hand")
         starting = said_for("the head", lines, head)
         self.serving = head.run(starting, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -65,13 +82,22 @@ class Cluster:
         for other in others:
             other.do(said_for("the others", lines, head))
         self._wait_for("dd-ray listens on")
-        key = (head.home / ".dd-ray.env").read_text().splitlines()[0].partition("=")[2]
-        self.headers = {"Authorization": f"Bearer {key}"}
-        self.url = f"http://{head.address}:8080"
+
+    def restart(self) -> None:
+        """What docs/cluster.md says to do when the head has ended."""
+        head, *others = self.machines
+        self._close_serving()
+        for other in others:
+            other.do("ray stop --force")
+        head.switch_on()
+        self._start()
 
     def close(self) -> None:
         for each in self.machines:
             each.switch_off()
+        self._close_serving()
+
+    def _close_serving(self) -> None:
         self.serving.wait(30)
         assert self.serving.stdout is not None
         self.serving.stdout.close()
@@ -141,6 +167,35 @@ def test_a_machine_is_cut_off(cluster: Cluster, tmp_path: Path, iris_csv: str) -
             eventually(lambda: not runs_on(at[moving], "raylet/raylet"))
             load.more(20)
         assert set(load.statuses) == {200}
+
+
+def test_the_head_is_switched_off(cluster: Cluster, tmp_path: Path, iris_csv: str) -> None:
+    """All services are back with their models, and a training goes on."""
+    names = [f"h{number}" for number in range(3)]
+    with httpx.Client(base_url=cluster.url, headers=cluster.headers, timeout=120) as http:
+        wire = Client(http)
+        for name in names:
+            trained(wire, name, tmp_path / name, iris_csv)
+        before = [answered(wire, name) for name in names]
+        begun(wire, "t", tmp_path / "t", iris_csv)
+        done = eventually(lambda: checkpointed(tmp_path / "t"))
+        cluster.machines[0].switch_off()
+        with pytest.raises(httpx.TransportError):
+            http.get("/info", timeout=5)
+    cluster.restart()
+    with httpx.Client(base_url=cluster.url, headers=cluster.headers, timeout=120) as http:
+        wire = Client(http)
+        measure = report(wire, "t", within_s=300)["body"]["measure"]
+        assert measure["iteration"] == MLLIB["iterations"] > done
+        eventually(lambda: all(predicted(wire, name) for name in names), within_s=300)
+        assert [answered(wire, name) for name in names] == before
+
+
+def answered(wire: Client, name: str) -> Any:
+    """The predictions for a row."""
+    code, answer = wire.predict(name, ROW)
+    assert code == 200, answer
+    return answer["body"]
 
 
 def predicted(wire: Client, name: str) -> bool:
