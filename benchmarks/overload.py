@@ -69,7 +69,8 @@ async def _capacity(port: int, request: bytes, seconds: float) -> float:
     async def client() -> None:
         nonlocal answered
         while time.monotonic() < deadline:
-            answered += await _call(port, request) == "200"
+            status = await _call(port, request)
+            answered += status == "200"  # not in one: the sum would be that from before the call
 
     await asyncio.gather(*(client() for _ in range(BUSY)))
     return answered / seconds

@@ -10,12 +10,13 @@ from typing import Any
 
 import ray
 from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from dd_ray.cluster.flags import NAMESPACE
 from dd_ray.cluster.remote import node_of, outcome
 from dd_ray.cluster.reports import Reports
 from dd_ray.cluster.resources import ON_HEAD, actor_options, find_place, needs_of_training
-from dd_ray.cluster.warm import prestart_workers, warm_options
+from dd_ray.cluster.warm import ensure_worker, warm_options
 from dd_ray.errors import ApiError, LibraryError
 from dd_ray.logs import set_up
 from dd_ray.registry import load
@@ -209,7 +210,9 @@ def _kill(actor: Any, library: str) -> None:
     node = node_of(actor)
     ray.kill(actor)
     if node:
-        prestart_workers(library, node=node)
+        there = NodeAffinitySchedulingStrategy(node, soft=False)
+        ensuring = ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=there)(ensure_worker)
+        ensuring.remote(library)  # nobody waits for it
 
 
 def _reason(exc: RayError) -> str:

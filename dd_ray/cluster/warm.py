@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import logging
 import os
 import time
 from collections.abc import Callable
-from functools import partial
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -28,6 +30,10 @@ _LOOK_EVERY_S = 0.5
 _IDLE_CPUS = 0.75
 _IDLE_LOOKS = 4
 _WAIT_S = 300
+
+_IDLE = "ray::IDLE"
+_STARTING = "default_worker.py"
+_FORK_S = 5.0
 
 WORKERS = 5
 """Of a server without services: the state, the API, Serve's controller and two proxies."""
@@ -57,15 +63,44 @@ def warm_options(library: str) -> dict[str, Any]:
 
 
 async def replace_worker(library: str) -> None:
-    """Has this node start a worker in place of the one that this process is.
+    """Sees to it that this node has an idle worker of a library, as one may have been taken.
 
     To import a library takes CPU seconds, which a training or the service that has just begun would
     miss, and a priority is of no help: Linux weighs processes of different sessions alike.
     """
-    here = ray.get_runtime_context().get_node_id()
     if warm_options(library):
         await until_idle(_idle_cpus)
-    await asyncio.to_thread(partial(prestart_workers, library, node=here))
+        await asyncio.to_thread(ensure_worker, library)
+
+
+def ensure_worker(library: str) -> None:
+    """Has this node start an idle worker of a library unless it has one.
+
+    Called in a worker. One of them at a time: all those that began at once would find none.
+    """
+    if not warm_options(library):
+        return
+    folder = Path(ray._private.worker.global_worker.node.get_session_dir_path())
+    raylet = psutil.Process(os.getppid())
+    with (folder / "dd-ray-warm.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if has_idle_worker(raylet, library):
+            return
+        prestart_workers(library, node=ray.get_runtime_context().get_node_id())
+        deadline = time.monotonic() + _FORK_S
+        while not has_idle_worker(raylet, library) and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+
+def has_idle_worker(raylet: psutil.Process, library: str) -> bool:
+    """Whether a node has a worker of a library that waits for something to do, or starts."""
+    for worker in raylet.children():
+        with contextlib.suppress(psutil.Error):
+            command = " ".join(worker.cmdline())
+            is_free = command.startswith(_IDLE) or _STARTING in command
+            if is_free and worker.environ().get(AHEAD) == _MODULES[library]:
+                return True
+    return False
 
 
 async def until_idle(idle_cpus: Callable[[], float], *, within_s: float = _WAIT_S) -> None:

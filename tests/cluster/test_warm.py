@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
 import time
 
-from dd_ray.cluster.warm import until_idle
+import psutil
+import pytest
+
+from dd_ray.cluster.flags import AHEAD
+from dd_ray.cluster.warm import _MODULES, has_idle_worker, until_idle
 
 
 def test_waits_until_a_cpu_is_idle_for_a_while() -> None:
@@ -26,3 +32,26 @@ def test_does_not_wait_for_ever() -> None:
     asyncio.run(until_idle(busy, within_s=1))
     assert looks >= 2
     assert time.monotonic() - began >= 1
+
+
+@pytest.mark.parametrize(
+    ("title", "modules", "found"),
+    [
+        ("ray::IDLE", _MODULES["xgboost"], True),
+        ("python default_worker.py", _MODULES["xgboost"], True),  # it is starting
+        ("ray::IDLE", _MODULES["torch"], False),
+        ("ray::IDLE", "", False),
+        ("ray::ServeReplica:s-a:service", _MODULES["xgboost"], False),
+    ],
+)
+def test_a_worker_is_free_when_it_has_no_name_yet(title: str, modules: str, found: bool) -> None:
+    command = ["bash", "-c", 'echo ready; exec -a "$0" sleep 60', title]
+    env = os.environ | {AHEAD: modules}
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as worker:
+        try:
+            process = psutil.Process(worker.pid)
+            while process.cmdline()[0] != title:
+                assert worker.poll() is None
+            assert has_idle_worker(psutil.Process(), "xgboost") is found
+        finally:
+            worker.kill()
