@@ -50,7 +50,7 @@ def test_a_worker_is_free_when_it_has_no_name_yet(title: str, modules: str, foun
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as worker:
         try:
             process = psutil.Process(worker.pid)
-            while process.cmdline()[0] != title:
+            while process.cmdline()[:1] != [title]:
                 assert worker.poll() is None
             assert has_idle_worker(psutil.Process(), "xgboost") is found
         finally:
