@@ -10,13 +10,12 @@ from typing import Any
 
 import ray
 from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from dd_ray.cluster.flags import NAMESPACE
 from dd_ray.cluster.remote import node_of, outcome
 from dd_ray.cluster.reports import Reports
 from dd_ray.cluster.resources import ON_HEAD, actor_options, find_place, needs_of_training
-from dd_ray.cluster.warm import ensure_worker, warm_options
+from dd_ray.cluster.warm import warm_options
 from dd_ray.errors import ApiError, LibraryError
 from dd_ray.logs import set_up
 from dd_ray.registry import load
@@ -120,11 +119,19 @@ class RayJobRunner:
 
     Reports go to the actor `state`; by default to the one of the server, which finds the jobs by
     their names when it is started again. Another state's jobs have none and end with it.
+    `replace` is called with the library and the node of a job that has ended.
     """
 
-    def __init__(self, settings: Settings, *, state: Any = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        state: Any = None,
+        replace: Callable[[str, str], None] | None = None,
+    ) -> None:
         self._settings = settings
         self._state = state
+        self._replace = replace
         self._actors: dict[str, Any] = {}
 
     async def start(self, work: Work) -> None:
@@ -170,7 +177,9 @@ class RayJobRunner:
     async def end(self, work: Work) -> None:
         actor = self._actors.pop(work.key, None)
         if actor is not None:
-            await asyncio.to_thread(_kill, actor, work.definition.mllib_spec.extra)
+            node = await asyncio.to_thread(_kill, actor)
+            if node and self._replace is not None:
+                self._replace(work.definition.mllib_spec.extra, node)
 
     async def place(self, definition: ServiceDefinition, call: Mapping[str, Any]) -> Place:
         mllib = definition.effective(call.get("parameters")).mllib
@@ -206,13 +215,11 @@ def _name(work: Work) -> str:
     return f"job:{work.key}:{work.attempt}"
 
 
-def _kill(actor: Any, library: str) -> None:
+def _kill(actor: Any) -> str:
+    """Ends an actor; the id of the node where it was."""
     node = node_of(actor)
     ray.kill(actor)
-    if node:
-        there = NodeAffinitySchedulingStrategy(node, soft=False)
-        ensuring = ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=there)(ensure_worker)
-        ensuring.remote(library)  # nobody waits for it
+    return node
 
 
 def _reason(exc: RayError) -> str:

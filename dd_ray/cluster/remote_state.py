@@ -131,6 +131,10 @@ class RemoteState:
         """Says that a replica takes no more calls."""
         return self._actor.call_endpoints.remote("unregister", service, replica)
 
+    def tell_worker_taken(self, library: str, node: str) -> Any:
+        """Says that a service has begun, perhaps in an idle worker of a node."""
+        return self._actor.worker_taken.remote(library, node)
+
     def tell_count(self, name: str, stats: Stats) -> Any:
         """Sends what a replica has counted; the reference tells when it has arrived."""
         # not again when the state dies: it may have been counted

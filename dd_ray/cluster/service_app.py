@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
+import ray
 from ray import serve
 
 from dd_ray.cluster.log_flags import serve_logging
@@ -13,7 +13,7 @@ from dd_ray.cluster.remote_state import RemoteState, find_state
 from dd_ray.cluster.resources import actor_options, needs_of_service
 from dd_ray.cluster.scaling import WAITING, replica_options
 from dd_ray.cluster.served import Served
-from dd_ray.cluster.warm import replace_worker, warm_options
+from dd_ray.cluster.warm import warm_options
 from dd_ray.logs import set_up
 from dd_ray.services.definition import ServiceDefinition
 from dd_ray.settings import settings
@@ -25,7 +25,6 @@ class Service:
     def __init__(self) -> None:
         set_up(settings())
         self._served: Served | None = None
-        self._replacing: asyncio.Task[None] | None = None
 
     async def reconfigure(self, config: dict[str, Any]) -> None:
         """Loads the newest model; requests go on with the old one until it is there."""
@@ -33,8 +32,10 @@ class Service:
             await self._served.reload()
             return
         definition = ServiceDefinition(**config["definition"])
-        self._served = await Served.start(definition, RemoteState(find_state()))
-        self._replacing = asyncio.create_task(replace_worker(definition.mllib_spec.extra))
+        state = RemoteState(find_state())
+        self._served = await Served.start(definition, state)
+        here = ray.get_runtime_context().get_node_id()
+        state.tell_worker_taken(definition.mllib_spec.extra, here)
 
     async def predict(self, raws: list[bytes]) -> list[tuple[int, bytes]]:
         """See Served.predict."""

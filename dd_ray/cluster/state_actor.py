@@ -17,7 +17,7 @@ from dd_ray.cluster.jobs import RayJobRunner
 from dd_ray.cluster.metrics import RayMetrics
 from dd_ray.cluster.remote_state import NAME
 from dd_ray.cluster.resources import ON_HEAD
-from dd_ray.cluster.warm import prestart_workers
+from dd_ray.cluster.warm import Replacing, prestart_workers
 from dd_ray.errors import ApiError, Unavailable
 from dd_ray.logs import set_up
 from dd_ray.services.endpoints import Endpoints
@@ -50,6 +50,7 @@ class StateActor:
         # a state that died has left its idle workers behind
         self._warm = ray.get_runtime_context().was_current_actor_reconstructed
         self._warming: asyncio.Task[None] | None = None
+        self._replacing = Replacing()
 
     async def open(self) -> None:
         """Returns when calls are answered; raises Unavailable while its file cannot be used."""
@@ -74,6 +75,10 @@ class StateActor:
         """Calls a method of Endpoints."""
         return await getattr(self._endpoints, method)(*args)
 
+    async def worker_taken(self, library: str, node: str) -> None:
+        """Says that a service has begun, perhaps in an idle worker of a node."""
+        self._replacing.begin(library, node, busy=True)
+
     async def cluster_key(self) -> str:
         """What the edge and the replicas know each other by; the same in all lives of the actor."""
         return self._key
@@ -87,7 +92,8 @@ class StateActor:
             except (HomeInUse, ApiError, OSError) as exc:
                 self._problem = str(exc)
                 await asyncio.sleep(_OPEN_AGAIN_S)
-        state = State(_Host(self._endpoints), RayJobRunner(self._given), self._given, store)
+        jobs = RayJobRunner(self._given, replace=self._replacing.begin)
+        state = State(_Host(self._endpoints), jobs, self._given, store)
         await state.restore()
         self._state = state
         self._exporting = asyncio.create_task(_export(state))

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import logging
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -17,7 +15,9 @@ import psutil
 import ray
 from ray._private.grpc_utils import init_grpc_channel
 from ray.core.generated import node_manager_pb2, node_manager_pb2_grpc, runtime_environment_pb2
+from ray.exceptions import RayError
 from ray.runtime_env import RuntimeEnv
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from dd_ray.cluster.flags import AHEAD
 from dd_ray.settings import settings
@@ -33,7 +33,6 @@ _WAIT_S = 300
 
 _IDLE = "ray::IDLE"
 _STARTING = "default_worker.py"
-_FORK_S = 5.0
 
 WORKERS = 5
 """Of a server without services: the state, the API, Serve's controller and two proxies."""
@@ -62,34 +61,39 @@ def warm_options(library: str) -> dict[str, Any]:
     return {"runtime_env": {"env_vars": {AHEAD: _MODULES[library]}}}
 
 
-async def replace_worker(library: str) -> None:
-    """Sees to it that this node has an idle worker of a library, as one may have been taken.
+class Replacing:
+    """Has nodes start idle workers in place of those that were taken, once for each at a time."""
 
-    To import a library takes CPU seconds, which a training or the service that has just begun would
-    miss, and a priority is of no help: Linux weighs processes of different sessions alike.
-    """
-    if warm_options(library):
-        await until_idle(_idle_cpus)
-        await asyncio.to_thread(ensure_worker, library)
+    def __init__(self) -> None:
+        self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
+
+    def begin(self, library: str, node: str, *, busy: bool = False) -> None:
+        """A node is to have an idle worker of a library; `busy`, when it has time for it.
+
+        To import a library takes CPU seconds, which a training or service that has just begun would
+        miss, and a priority is of no help: Linux weighs processes of different sessions alike.
+        """
+        key = library, node
+        if key not in self._tasks and warm_options(library):
+            self._tasks[key] = asyncio.create_task(_replace(library, node, busy=busy))
+            self._tasks[key].add_done_callback(lambda _: self._tasks.pop(key))
 
 
-def ensure_worker(library: str) -> None:
-    """Has this node start an idle worker of a library unless it has one.
+async def _replace(library: str, node: str, *, busy: bool) -> None:
+    there = NodeAffinitySchedulingStrategy(node, soft=False)
+    looking = ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=there)(_ensure_worker)
+    try:
+        await looking.remote(library, busy=busy)
+    except RayError as exc:  # what needs the worker then takes longer to begin
+        logger.warning("no idle worker was started on %s: %s", node, exc)
 
-    Called in a worker. One of them at a time: all those that began at once would find none.
-    """
-    if not warm_options(library):
-        return
-    folder = Path(ray._private.worker.global_worker.node.get_session_dir_path())
-    raylet = psutil.Process(os.getppid())
-    with (folder / "dd-ray-warm.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if has_idle_worker(raylet, library):
-            return
+
+def _ensure_worker(library: str, *, busy: bool) -> None:
+    """Starts an idle worker on this node, where this is a task, unless there is one."""
+    if busy:
+        asyncio.run(until_idle(_idle_cpus))
+    if not has_idle_worker(psutil.Process(os.getppid()), library):
         prestart_workers(library, node=ray.get_runtime_context().get_node_id())
-        deadline = time.monotonic() + _FORK_S
-        while not has_idle_worker(raylet, library) and time.monotonic() < deadline:
-            time.sleep(0.05)
 
 
 def has_idle_worker(raylet: psutil.Process, library: str) -> bool:
