@@ -114,6 +114,10 @@ class JobActor:
             reports.close()
 
 
+# once: Ray keeps each that is made
+_job_actor = ray.remote(JobActor)
+
+
 class RayJobRunner:
     """Runs each attempt in an actor of its own.
 
@@ -191,17 +195,13 @@ class RayJobRunner:
         mllib = work.definition.effective(work.call.get("parameters")).mllib
         needs = needs_of_training(mllib, self._settings)
         named = {"name": _name(work), "lifetime": "detached"} if self._state is None else {}
-        return (
-            ray.remote(JobActor)
-            .options(
-                **named,
-                **(actor_options(needs) if needs.count == 1 else ON_HEAD),
-                **(warm_options(work.definition.mllib_spec.extra) if self._state is None else {}),
-                namespace=NAMESPACE,
-                max_restarts=0,  # the next attempt is another actor
-            )
-            .remote(self._settings, needs, self._state)
-        )
+        return _job_actor.options(
+            **named,
+            **(actor_options(needs) if needs.count == 1 else ON_HEAD),
+            **(warm_options(work.definition.mllib_spec.extra) if self._state is None else {}),
+            namespace=NAMESPACE,
+            max_restarts=0,  # the next attempt is another actor
+        ).remote(self._settings, needs, self._state)
 
     def _kill_if_running(self, work: Work, actor: Any) -> None:
         if self._actors.get(work.key) is actor:

@@ -15,6 +15,9 @@ from dd_ray.services.reach import Mark
 _WITHIN_S = 60.0
 """A node that starts a process for it takes seconds."""
 
+# once: Ray keeps each that is made
+_looking = ray.remote(num_cpus=0, max_retries=0)(reach.why_not)
+
 
 def check_reach(path: str, labels: Mapping[str, str]) -> None:
     """Raises BadParameter naming the nodes with these labels that cannot use a repository.
@@ -43,8 +46,7 @@ def _found(mark: Mark, nodes: list[Any]) -> list[tuple[str, str]]:
 
 def _ask(mark: Mark, node: str) -> Any:
     there = NodeAffinitySchedulingStrategy(node, soft=False)
-    look = ray.remote(reach.why_not)
-    return look.options(num_cpus=0, max_retries=0, scheduling_strategy=there).remote(mark)
+    return _looking.options(scheduling_strategy=there).remote(mark)
 
 
 def _said(call: Any, node: str) -> str:

@@ -81,9 +81,8 @@ class Replacing:
 
 async def _replace(library: str, node: str, *, busy: bool) -> None:
     there = NodeAffinitySchedulingStrategy(node, soft=False)
-    looking = ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=there)(_ensure_worker)
     try:
-        await looking.remote(library, busy=busy)
+        await _ensuring.options(scheduling_strategy=there).remote(library, busy=busy)
     except RayError as exc:  # what needs the worker then takes longer to begin
         logger.warning("no idle worker was started on %s: %s", node, exc)
 
@@ -94,6 +93,10 @@ def _ensure_worker(library: str, *, busy: bool) -> None:
         asyncio.run(until_idle(_idle_cpus))
     if not has_idle_worker(psutil.Process(os.getppid()), library):
         prestart_workers(library, node=ray.get_runtime_context().get_node_id())
+
+
+# once: Ray keeps each that is made
+_ensuring = ray.remote(num_cpus=0, max_retries=0)(_ensure_worker)
 
 
 def has_idle_worker(raylet: psutil.Process, library: str) -> bool:
