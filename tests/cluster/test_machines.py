@@ -18,7 +18,6 @@ import pytest
 from tests.api.client import Client
 from tests.cluster.faults import (
     INPUT,
-    MLLIB,
     ROW,
     begun,
     checkpointed,
@@ -36,8 +35,14 @@ pytestmark = [pytest.mark.ray, pytest.mark.skipif(bool(lacking()), reason=lackin
 FILES = (".ray/auth_token", ".dd-ray.env")
 SERVICES = [f"s{number}" for number in range(1, 10)]
 """As many of them are created as it takes until two machines have one: where is Ray's choice."""
-HEALTH = {"RAY_health_check_period_ms": 1000, "RAY_health_check_timeout_ms": 2000}
-"""So that a machine counts as lost after 15 s, and not after Ray's 65 s."""
+ITERATIONS = 10_000
+"""Of a training that is not done before its machine is switched off."""
+SETTINGS = {
+    # a machine counts as lost after 15 s, and not after Ray's 65 s
+    "RAY_health_check_period_ms": 1000,
+    "RAY_health_check_timeout_ms": 2000,
+    "DD_RAY_CHECKPOINT_S": 0.5,
+}
 
 
 def commands(part: str) -> list[str]:
@@ -64,7 +69,7 @@ class Cluster:
         prepared = commands("machine must have")
         head.do("\n".join(prepared))
         with (head.home / ".dd-ray.env").open("a") as settings:
-            settings.writelines(f"{name}={value}\n" for name, value in HEALTH.items())
+            settings.writelines(f"{name}={value}\n" for name, value in SETTINGS.items())
         for other, file in ((o, f) for o in others for f in FILES):
             (other.home / file).parent.mkdir(exist_ok=True)
             shutil.copy(head.home / file, other.home / file)
@@ -177,7 +182,7 @@ def test_the_head_is_switched_off(cluster: Cluster, tmp_path: Path, iris_csv: st
         for name in names:
             trained(wire, name, tmp_path / name, iris_csv)
         before = [answered(wire, name) for name in names]
-        begun(wire, "t", tmp_path / "t", iris_csv)
+        begun(wire, "t", tmp_path / "t", iris_csv, iterations=ITERATIONS)
         done = eventually(lambda: checkpointed(tmp_path / "t"))
         cluster.machines[0].switch_off()
         with pytest.raises(httpx.TransportError):
@@ -186,7 +191,7 @@ def test_the_head_is_switched_off(cluster: Cluster, tmp_path: Path, iris_csv: st
     with httpx.Client(base_url=cluster.url, headers=cluster.headers, timeout=120) as http:
         wire = Client(http)
         measure = report(wire, "t", within_s=300)["body"]["measure"]
-        assert measure["iteration"] == MLLIB["iterations"] - 1 > done
+        assert measure["iteration"] == ITERATIONS - 1 > done
         eventually(lambda: all(predicted(wire, name) for name in names), within_s=300)
         assert [answered(wire, name) for name in names] == before
 
