@@ -1,7 +1,7 @@
 """A Ray of our own: what it does seldom, what it does without, and how it starts soon.
 
-Idle, it takes half of the CPU that it would. A Ray that was started with `ray start` is somebody's
-who may use all of it.
+Idle, it takes less than two thirds of the CPU that it would. A Ray that was started with
+`ray start` is somebody's who may use all of it.
 """
 
 from __future__ import annotations
