@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -89,8 +90,11 @@ class Shell:
             method=method,
             data=None if body is None else json.dumps(body).encode(),
         )
-        with urllib.request.urlopen(request, timeout=120) as answer:
-            text = answer.read().decode()
+        try:
+            with urllib.request.urlopen(request, timeout=120) as answer:
+                text = answer.read().decode()
+        except urllib.error.HTTPError as refusal:
+            raise SystemExit(f"{refusal}: {refusal.read().decode()}") from refusal
         print(text if len(text) < 1500 else text[:1500] + " ...")
         return json.loads(text)
 
