@@ -194,11 +194,13 @@ class RayJobRunner:
     def _actor(self, work: Work) -> Any:
         mllib = work.definition.effective(work.call.get("parameters")).mllib
         needs = needs_of_training(mllib, self._settings)
-        named = {"name": _name(work), "lifetime": "detached"} if self._state is None else {}
+        of_server: dict[str, Any] = {}
+        if self._state is None:
+            of_server = {"name": _name(work), "lifetime": "detached"}
+            of_server |= warm_options(work.definition.mllib_spec.extra)
         return _job_actor.options(
-            **named,
+            **of_server,
             **(actor_options(needs) if needs.count == 1 else ON_HEAD),
-            **(warm_options(work.definition.mllib_spec.extra) if self._state is None else {}),
             namespace=NAMESPACE,
             max_restarts=0,  # the next attempt is another actor
         ).remote(self._settings, needs, self._state)

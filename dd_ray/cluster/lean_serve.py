@@ -21,8 +21,7 @@ _HIDDEN = "pandas"
 
 def hide_pandas() -> None:
     """From here on, Serve's module does not find pandas; all others do."""
-    if not any(isinstance(finder, _Hiding) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Hiding())
+    sys.meta_path.insert(0, _Hiding())
 
 
 class _Hiding(MetaPathFinder):

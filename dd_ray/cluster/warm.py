@@ -74,7 +74,7 @@ class Replacing:
         miss, and a priority is of no help: Linux weighs processes of different sessions alike.
         """
         key = library, node
-        if key not in self._tasks and warm_options(library):
+        if key not in self._tasks:
             self._tasks[key] = asyncio.create_task(_replace(library, node, busy=busy))
             self._tasks[key].add_done_callback(lambda _: self._tasks.pop(key))
 
@@ -89,9 +89,11 @@ async def _replace(library: str, node: str, *, busy: bool) -> None:
 
 def _ensure_worker(library: str, *, busy: bool) -> None:
     """Starts an idle worker on this node, where this is a task, unless there is one."""
-    if busy:
+    is_warm = bool(warm_options(library))
+    if busy and is_warm:
         asyncio.run(until_idle(_idle_cpus))
-    if not has_idle_worker(psutil.Process(os.getppid()), library):
+    ahead = _MODULES[library] if is_warm else os.environ.get(AHEAD)
+    if not has_idle_worker(psutil.Process(os.getppid()), ahead):
         prestart_workers(library, node=ray.get_runtime_context().get_node_id())
 
 
@@ -99,13 +101,13 @@ def _ensure_worker(library: str, *, busy: bool) -> None:
 _ensuring = ray.remote(num_cpus=0, max_retries=0)(_ensure_worker)
 
 
-def has_idle_worker(raylet: psutil.Process, library: str) -> bool:
-    """Whether a node has a worker of a library that waits for something to do, or starts."""
+def has_idle_worker(raylet: psutil.Process, ahead: str | None) -> bool:
+    """Whether a node has a worker with these imports that waits for something to do, or starts."""
     for worker in raylet.children():
         with contextlib.suppress(psutil.Error):
             command = " ".join(worker.cmdline())
             is_free = command.startswith(_IDLE) or _STARTING in command
-            if is_free and worker.environ().get(AHEAD) == _MODULES[library]:
+            if is_free and worker.environ().get(AHEAD) == ahead:
                 return True
     return False
 

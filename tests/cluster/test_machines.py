@@ -9,7 +9,6 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psutil
@@ -22,6 +21,7 @@ from tests.cluster.faults import (
     begun,
     checkpointed,
     predicting,
+    predictions,
     report,
     trained,
 )
@@ -181,7 +181,7 @@ def test_the_head_is_switched_off(cluster: Cluster, tmp_path: Path, iris_csv: st
         wire = Client(http)
         for name in names:
             trained(wire, name, tmp_path / name, iris_csv)
-        before = [answered(wire, name) for name in names]
+        before = [predictions(wire, name, iris_csv) for name in names]
         begun(wire, "t", tmp_path / "t", iris_csv, iterations=ITERATIONS)
         done = eventually(lambda: checkpointed(tmp_path / "t"))
         cluster.machines[0].switch_off()
@@ -193,14 +193,7 @@ def test_the_head_is_switched_off(cluster: Cluster, tmp_path: Path, iris_csv: st
         measure = report(wire, "t", within_s=300)["body"]["measure"]
         assert measure["iteration"] == ITERATIONS - 1 > done
         eventually(lambda: all(predicted(wire, name) for name in names), within_s=300)
-        assert [answered(wire, name) for name in names] == before
-
-
-def answered(wire: Client, name: str) -> Any:
-    """The predictions for a row."""
-    code, answer = wire.predict(name, ROW)
-    assert code == 200, answer
-    return answer["body"]
+        assert [predictions(wire, name, iris_csv) for name in names] == before
 
 
 def predicted(wire: Client, name: str) -> bool:

@@ -45,13 +45,12 @@ def test_does_not_wait_for_ever() -> None:
     ],
 )
 def test_a_worker_is_free_when_it_has_no_name_yet(title: str, modules: str, found: bool) -> None:
-    command = ["bash", "-c", 'echo ready; exec -a "$0" sleep 60', title]
-    env = os.environ | {AHEAD: modules}
-    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as worker:
+    command = ["bash", "-c", 'exec -a "$0" sleep 60', title]
+    with subprocess.Popen(command, env=os.environ | {AHEAD: modules}) as worker:
         try:
             process = psutil.Process(worker.pid)
             while process.cmdline()[:1] != [title]:
                 assert worker.poll() is None
-            assert has_idle_worker(psutil.Process(), "xgboost") is found
+            assert has_idle_worker(psutil.Process(), _MODULES["xgboost"]) is found
         finally:
             worker.kill()
