@@ -12,6 +12,7 @@ import ray
 from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
 
 from dd_ray.cluster.flags import NAMESPACE
+from dd_ray.cluster.idle_imports import take
 from dd_ray.cluster.remote import node_of, outcome
 from dd_ray.cluster.reports import Reports
 from dd_ray.cluster.resources import ON_HEAD, actor_options, find_place, needs_of_training
@@ -36,6 +37,7 @@ class JobActor:
     """
 
     def __init__(self, settings: Settings, needs: Needs, state: Any = None) -> None:
+        take()
         set_up(settings)
         self._needs = needs
         self._stopped = threading.Event()

@@ -7,6 +7,7 @@ from typing import Any
 import ray
 from ray import serve
 
+from dd_ray.cluster.idle_imports import take
 from dd_ray.cluster.log_flags import serve_logging
 from dd_ray.cluster.names import app_name
 from dd_ray.cluster.remote_state import RemoteState, find_state
@@ -23,6 +24,7 @@ class Service:
     """Answers predict calls of one service. Its configuration is the definition and a version."""
 
     def __init__(self) -> None:
+        take()
         set_up(settings())
         self._served: Served | None = None
 

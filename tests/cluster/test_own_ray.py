@@ -15,7 +15,7 @@ from ray._private.node import Node
 
 from dd_ray.cluster.lean_serve import _Hiding, _Loader
 from dd_ray.cluster.own_ray import own_flags, without_unused_parts
-from dd_ray.cluster.warm import _MODULES, _OF_SERVERS
+from dd_ray.cluster.warm import _FOR_JOBS, _MODULES, _OF_SERVERS
 from tests.cluster.servers import Server
 
 _WITHOUT_PANDAS = """
@@ -60,7 +60,7 @@ def test_unused_parts_are_there_again_afterwards() -> None:
 
 
 def test_what_workers_import_ahead_is_there() -> None:
-    for name in " ".join([_OF_SERVERS, *_MODULES.values()]).split():
+    for name in " ".join([_OF_SERVERS, *_MODULES.values(), *_FOR_JOBS.values()]).split():
         assert importlib.util.find_spec(name), name
 
 
