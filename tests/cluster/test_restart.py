@@ -66,7 +66,7 @@ def back(
     home: Disk, iris_csv: str, tmp_path_factory: pytest.TempPathFactory, unbroken: object
 ) -> Iterator[Back]:
     folder = tmp_path_factory.mktemp("repositories")
-    own = {"DD_RAY_HOME": str(home.path), "DD_RAY_API_KEY": KEY, "DD_RAY_WARM": "xgboost"}
+    own = {"DD_RAY_HOME": str(home.path), "DD_RAY_API_KEY": KEY}
     env = SETTINGS | LOGS | own
     with ExitStack() as ending:
         server, url = ending.enter_context(running(env=env))
