@@ -51,7 +51,10 @@ class RayHost:
 
     async def end_others(self, names: Collection[str]) -> None:
         kept = {app_name(name) for name in names}
-        found = await asyncio.to_thread(service_apps)
+        try:
+            found = await asyncio.to_thread(service_apps)
+        except RayServeException:  # Serve, which starts beside the state, is not there yet
+            return
         others = (asyncio.to_thread(undeploy_app, app) for app in found if app not in kept)
         await asyncio.gather(*others, self._shared.end_others(names))
 

@@ -82,7 +82,7 @@ class Deploying:
     async def _end_others(self, known: Collection[str]) -> None:
         try:
             await self._host.end_others(known)
-        except ApiError:
+        except Exception:  # whatever it is: all that is started waits for this
             logger.exception("what runs without a service was not ended")
 
     async def _persist(self, record: ServiceRecord) -> None:

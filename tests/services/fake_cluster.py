@@ -73,6 +73,8 @@ class Cluster:
         """Services that cannot be deployed."""
         self.without_model: dict[str, str] = {}
         """Why services that are deployed have no model."""
+        self.cannot_list = False
+        """Whether what is deployed cannot be told."""
         self.deploying = asyncio.Event()
         self.deploying.set()
         self.processes: list[Process] = []
@@ -158,6 +160,8 @@ class Host:
         self._cluster.services.pop(name, None)
 
     async def end_others(self, names: Collection[str]) -> None:
+        if self._cluster.cannot_list:
+            raise RuntimeError("Serve is not there")
         for name in self._cluster.services.keys() - set(names):
             await self.undeploy(name)
 

@@ -103,6 +103,17 @@ async def test_what_runs_without_a_service_is_ended(tmp_path: Path) -> None:
 
 
 @in_loop
+async def test_services_start_when_it_is_not_known_what_runs_without_one(tmp_path: Path) -> None:
+    cluster, _ = await with_service(tmp_path)
+    cluster.power_off()
+    cluster.cannot_list = True
+    state = await cluster.start()
+    await started(cluster, state, "s")
+    await state.create(cluster.definition("new"))
+    assert cluster.services.keys() == {"s", "new"}
+
+
+@in_loop
 async def test_a_training_goes_on_beside_the_state(tmp_path: Path) -> None:
     cluster, state = await with_service(tmp_path)
     await state.submit("s", CALL)
