@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 
+from examples.demo import write_wine
 from tests.api.client import Client
+from tests.cluster.by_hand import Cluster, commands, inline, runs_on
 from tests.cluster.faults import (
     INPUT,
     ROW,
@@ -32,11 +31,11 @@ logger = logging.getLogger(__name__)
 
 pytestmark = [pytest.mark.ray, pytest.mark.skipif(bool(lacking()), reason=lacking())]
 
-FILES = (".ray/auth_token", ".dd-ray.env")
 SERVICES = [f"s{number}" for number in range(1, 10)]
 """As many of them are created as it takes until two machines have one: where is Ray's choice."""
 ITERATIONS = 10_000
 """Of a training that is not done before its machine is switched off."""
+WINE = "14.2,1.7,2.4,15.6,127,2.8,3.1,0.28,2.3,5.6,1.04,3.9,1065"
 SETTINGS = {
     # a machine counts as lost after 15 s, and not after Ray's 65 s
     "RAY_health_check_period_ms": 1000,
@@ -45,101 +44,12 @@ SETTINGS = {
 }
 
 
-def commands(part: str) -> list[str]:
-    """The lines of the first block of code after a word of README.md's section."""
-    section = (ROOT / "README.md").read_text().split("\n## On a cluster\n")[1].split("\n## ")[0]
-    block = section.split(part)[1].split("```sh\n")[1].split("```")[0]
-    return block.splitlines()
-
-
-def said_for(where: str, lines: list[str], head: Machine) -> str:
-    """The commands of a kind of machine, by the remark at the end of each."""
-    (every, own) = (f"# on {kind}" for kind in ("every machine", where))
-    mine = [line for line in lines if line.rstrip().endswith((every, own))]
-    assert mine
-    return "\n".join(mine).replace("HEAD", head.address)
-
-
-class Cluster:
-    """Three machines on which the README was followed by hand."""
-
-    def __init__(self, found: list[Machine]) -> None:
-        self.machines = found
-        head, *others = found
-        prepared = commands("machine must have")
-        head.do("\n".join(prepared))
-        with (head.home / ".dd-ray.env").open("a") as settings:
-            settings.writelines(f"{name}={value}\n" for name, value in SETTINGS.items())
-        for other, file in ((o, f) for o in others for f in FILES):
-            (other.home / file).parent.mkdir(exist_ok=True)
-            shutil.copy(head.home / file, other.home / file)
-        self._start()
-        key = (head.home / ".dd-ray.env").read_text().splitlines()[0].partition("=")[2]
-        self.headers = {"Authorization": f"Bearer {key}"}
-        self.url = f"http://{head.address}:8080"
-
-    def _start(self) -> None:
-        head, *others = self.machines
-        lines = commands("By hand")
-        starting = said_for("the head", lines, head)
-        self.serving = head.run(starting, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        self._wait_for("Ray runtime started")
-        for other in others:
-            other.do(said_for("the others", lines, head))
-        self._wait_for("dd-ray listens on")
-
-    def restart(self) -> None:
-        """What docs/cluster.md says to do when the head has ended."""
-        head, *others = self.machines
-        self._close_serving()
-        for other in others:
-            other.do("ray stop --force")
-        head.switch_on()
-        self._start()
-
-    def close(self) -> None:
-        for each in self.machines:
-            each.switch_off()
-        self._close_serving()
-
-    def _close_serving(self) -> None:
-        self.serving.wait(30)
-        assert self.serving.stdout is not None
-        self.serving.stdout.close()
-
-    def _wait_for(self, words: str) -> None:
-        said = []
-        assert self.serving.stdout is not None
-        for line in self.serving.stdout:
-            said.append(line)
-            if words in line:
-                return
-        raise AssertionError("".join(said))
-
-    def where(self, service: str) -> Machine:
-        """Where the replica of a service is, once it is one."""
-
-        def found() -> list[Machine]:
-            there = (each for each in self.machines if not each.is_cut)
-            return [each for each in there if runs_on(each, f"ServeReplica:s-{service}")]
-
-        (only,) = eventually(lambda: len(found()) == 1 and found())
-        assert isinstance(only, Machine)
-        return only
-
-
-def runs_on(machine: Machine, word: str) -> bool:
-    for process in machine.processes():
-        with contextlib.suppress(psutil.NoSuchProcess):
-            if word in " ".join(process.cmdline()):
-                return True
-    return False
-
-
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     with machines(3, tmp_path_factory.mktemp("machines")) as found:
-        cluster = Cluster(found)
+        cluster = Cluster(found, SETTINGS)
+        cluster.start_ray()
+        cluster.serve()
         yield cluster
         cluster.close()
 
@@ -194,6 +104,38 @@ def test_the_head_is_switched_off(cluster: Cluster, tmp_path: Path, iris_csv: st
         assert measure["iteration"] == ITERATIONS - 1 > done
         eventually(lambda: all(predicted(wire, name) for name in names), within_s=300)
         assert [predictions(wire, name, iris_csv) for name in names] == before
+
+
+def test_a_job_and_an_edge_on_another_machine(cluster: Cluster, tmp_path: Path) -> None:
+    """The server serves the model that the job left; so does the API when Serve deploys it."""
+    head, other, _ = cluster.machines
+    write_wine(tmp_path / "wine.csv")
+    shutil.copy(ROOT / "examples" / "wine.json", tmp_path / "call.json")
+    (_, environment, submit, create) = commands("training as a Ray job")
+    model = tmp_path / "shared" / "wine"
+    for_job = "\n".join([f"cd {tmp_path}", environment, submit, create])
+    said = head.do(
+        cluster.in_environment(
+            for_job.replace("/shared/wine", str(model)).replace("HEAD", head.address)
+        )
+    )
+    assert "wine job 1: finished" in said
+    assert said.endswith("wine: created\n")
+    assert grower(cluster, cluster.url) == "grower-A"
+    _, deploy, edge = inline("Instead of")
+    cluster.stop_serving()
+    head.do(cluster.in_environment(f"serve shutdown --yes\n{deploy}"))
+    cluster.run_until(other, cluster.in_environment(edge), "listens on")
+    assert eventually(lambda: grower(cluster, f"http://{other.address}:8081")) == "grower-A"
+
+
+def grower(cluster: Cluster, url: str) -> str:
+    """Who the service `wine` says has grown a wine; empty while it does not answer."""
+    call = {"service": "wine", "data": [WINE]}
+    answer = httpx.post(f"{url}/predict", json=call, headers=cluster.headers, timeout=60)
+    if answer.status_code != 200:
+        return ""
+    return str(answer.json()["body"]["predictions"][0]["classes"][0]["cat"])
 
 
 def predicted(wire: Client, name: str) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import threading
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 
@@ -19,6 +21,9 @@ from dd_ray.cluster.remote_state import RemoteState, find_state
 from dd_ray.cluster.signals import Signals
 from dd_ray.cluster.start_error import StartError
 from dd_ray.settings import settings
+
+_START_S = 60.0
+_LOOK_EVERY_S = 0.5
 
 _ANY = ("0.0.0.0", "::", "")  # noqa: S104
 
@@ -47,12 +52,32 @@ def run(
         ending.callback(connected.stop)
         signals.arm()
         check_joined(connected.address, insecure=insecure)
+        _await_server(signals.stopped, say)
+        if signals.stopped.is_set():
+            return
         edge = start_edge(haproxy, listening, serve=_serve(address), any_name=insecure)
         ending.callback(edge.close)
         await_answer(host, port)
         say(f"the edge of the dd-ray at {address} listens on http://{shown(host)}:{port}")
         signals.stopped.wait()
         say("the edge stops")
+
+
+def _await_server(stopped: threading.Event, say: Callable[[str], None]) -> None:
+    """Returns when a dd-ray starts on this Ray, or after a while; `serve deploy` waits for none."""
+    deadline = time.monotonic() + _START_S
+    said = False
+    while not stopped.is_set() and time.monotonic() < deadline:
+        try:
+            _get_global_client()
+            find_state()
+        except (RayServeException, ValueError):
+            if not said:
+                say("waiting for a dd-ray on this Ray")
+                said = True
+            stopped.wait(_LOOK_EVERY_S)
+        else:
+            return
 
 
 def start_edge(
