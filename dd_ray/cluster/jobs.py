@@ -199,7 +199,8 @@ class RayJobRunner:
         of_server: dict[str, Any] = {}
         if self._state is None:
             of_server = {"name": _name(work), "lifetime": "detached"}
-            of_server |= warm_options(work.definition.mllib_spec.extra)
+            if needs.count == 1:  # else Ray Train's processes would inherit what is imported later
+                of_server |= warm_options(work.definition.mllib_spec.extra)
         return _job_actor.options(
             **of_server,
             **(actor_options(needs) if needs.count == 1 else ON_HEAD),
