@@ -91,7 +91,7 @@ class Settings(BaseModel):
     warm: Annotated[tuple[Literal["xgboost", "torch"], ...], _separated(",")] = Field(
         ("xgboost", "torch"),
         description="Libraries, with commas between, that an idle worker has imported already:"
-        " services and trainings begin sooner, for 60 MB (xgboost) or 600 MB (torch) on each node",
+        " services and trainings begin sooner, for 190 MB (xgboost) or 640 MB (torch) on each node",
     )
     batch_rows: int = Field(
         512, gt=0, description="Most rows of predict calls that are joined into one batch"
