@@ -54,7 +54,14 @@ def test_a_table_under_each_name(client: Client, iris_csv: str, tmp_path: Path, 
     code, answer = client.train(
         "net",
         iris_csv,
-        input={"label": "target", "id": "id", "scale": True, "test_split": 0.2, "shuffle": True},
+        input={
+            "label": "target",
+            "id": "id",
+            "scale": True,
+            "test_split": 0.2,
+            "shuffle": True,
+            "seed": 0,
+        },
         mllib={"solver": SOLVER, "gpu": True},
         output={"measure": ["acc", "f1"], "measure_hist": True},
     )
@@ -164,7 +171,7 @@ def test_the_best_model_goes_to_the_target_repository(
     code, _ = client.train(
         "net",
         iris_csv,
-        input={"label": "target", "id": "id", "test_split": 0.2, "shuffle": True},
+        input={"label": "target", "id": "id", "test_split": 0.2, "shuffle": True, "seed": 0},
         mllib={"solver": SOLVER | {"test_interval": 10}},
         output={"measure": ["f1"], "target_repository": str(tmp_path / "best")},
     )

@@ -33,12 +33,12 @@ def test_a_network_is_trained_served_and_trained_further(wire: Client, tmp_path:
     )
     code, answer = wire.predict("pictures", str(folder / "0.png"))
     assert (code, answer["status"]["dd_code"]) == (500, 1007)
-    solver = {"iterations": 20, "base_lr": 0.01}
+    solver = {"iterations": 40, "base_lr": 0.01}
     wire.train(
         "pictures",
         str(tmp_path / "pictures"),
         blocking=False,
-        input={"test_split": 0.25, "shuffle": True},
+        input={"test_split": 0.25, "shuffle": True, "seed": 0},
         mllib={"solver": solver, "net": {"batch_size": 8}},
         output={"measure": ["acc"]},
     )
