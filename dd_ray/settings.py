@@ -150,6 +150,12 @@ class Settings(BaseModel):
         description="Calls under way in a replica above which a service whose number of replicas"
         " follows the load gets another",
     )
+    replica_add_s: float = Field(
+        30.0, ge=0, description="How long there must be so many calls before it gets another"
+    )
+    replica_drop_s: float = Field(
+        600.0, ge=0, description="How long there must be fewer calls before it has one less"
+    )
     job_queue: int = Field(
         1000, gt=0, description="Most jobs that may wait behind the running one of a service"
     )

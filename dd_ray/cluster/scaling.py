@@ -25,6 +25,8 @@ def replica_options(mllib: MLLibParams, settings: Settings) -> dict[str, Any]:
             "min_replicas": fewest,
             "max_replicas": most,
             "target_ongoing_requests": settings.replica_calls,
+            "upscale_delay_s": settings.replica_add_s,
+            "downscale_delay_s": settings.replica_drop_s,
             "policy": {"policy_function": f"{__name__}:by_waiting"},
         }
     }

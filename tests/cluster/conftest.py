@@ -13,7 +13,13 @@ from tests.buckets import Bucket
 from tests.cluster.faults import begun, model, report
 from tests.cluster.servers import Server, running
 
-SETTINGS = {"DD_RAY_CHECKPOINT_S": "0.5", "DD_RAY_JOB_RETRIES": "2"}
+SETTINGS = {
+    "DD_RAY_CHECKPOINT_S": "0.5",
+    "DD_RAY_JOB_RETRIES": "2",
+    "DD_RAY_REPLICA_CALLS": "2",
+    "DD_RAY_REPLICA_ADD_S": "0",
+    "DD_RAY_REPLICA_DROP_S": "1",
+}
 
 
 @pytest.fixture(scope="session")

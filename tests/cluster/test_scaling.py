@@ -13,7 +13,7 @@ from dd_ray.mllibs.table import MLLIBS
 from dd_ray.services.placement import Needs
 from dd_ray.settings import Settings
 
-SETTINGS = Settings.from_env({"DD_RAY_REPLICA_CALLS": "4"})
+SETTINGS = Settings.from_env({"DD_RAY_REPLICA_CALLS": "4", "DD_RAY_REPLICA_DROP_S": "60"})
 
 
 def options(replicas: Any) -> dict[str, Any]:
@@ -30,6 +30,7 @@ def test_bounds_are_those_of_serve() -> None:
     config = options({"min": 1, "max": 5})["autoscaling_config"]
     assert (config["min_replicas"], config["max_replicas"]) == (1, 5)
     assert config["target_ongoing_requests"] == 4
+    assert (config["upscale_delay_s"], config["downscale_delay_s"]) == (30, 60)
     assert config["policy"] == {"policy_function": "dd_ray.cluster.scaling:by_waiting"}
 
 
