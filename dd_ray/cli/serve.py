@@ -59,8 +59,11 @@ def serve(
         typer.echo("dd-ray: no HAProxy for this system, Ray Serve's own proxy is used", err=True)
     # before anything imports ray.serve, which reads them once
     set_serve_flags(haproxy=haproxy is not None)
-    from dd_ray.cluster.serve import run
-    from dd_ray.cluster.start_error import StartError
+    from dd_ray.cluster.idle_imports import uncollected
+
+    with uncollected():
+        from dd_ray.cluster.serve import run
+        from dd_ray.cluster.start_error import StartError
 
     try:
         run(

@@ -5,6 +5,7 @@ import gc
 import importlib
 import os
 import threading
+from collections.abc import Iterator
 
 from dd_ray.cluster.flags import AHEAD, LATER
 
@@ -34,13 +35,20 @@ def take() -> None:
         pass
 
 
-def _import(modules: str) -> None:
-    gc.disable()  # nothing of what is imported goes away: looking for it takes a tenth of the time
-    for module in modules.split():
-        with contextlib.suppress(ImportError):  # of an extra
-            importlib.import_module(module)
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """For imports: nothing of it goes away, and looking for what does takes a tenth of the time."""
+    gc.disable()
+    yield
     gc.freeze()  # nor will it later
     gc.enable()
+
+
+def _import(modules: str) -> None:
+    with uncollected():
+        for module in modules.split():
+            with contextlib.suppress(ImportError):  # of an extra
+                importlib.import_module(module)
 
 
 def _import_when_idle(modules: str) -> None:

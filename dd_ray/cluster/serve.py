@@ -8,6 +8,7 @@ from contextlib import ExitStack
 import ray
 
 from dd_ray.cluster.exposure import check_key
+from dd_ray.cluster.idle_imports import uncollected
 from dd_ray.cluster.public_port import await_answer, shown, take
 from dd_ray.cluster.ray_start import LOCAL, check_joined, connect, find
 from dd_ray.cluster.signals import Signals
@@ -46,7 +47,8 @@ def run(
         if connected.owned:
             _start_workers()
         # Serve takes a second to import, in which Ray's workers start
-        from dd_ray.cluster import serving
+        with uncollected():
+            from dd_ray.cluster import serving
 
         if connected.owned and not haproxy:
             # an edge would wait for the answers, Serve does not

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import ray
@@ -25,25 +28,44 @@ from dd_ray.errors import ApiError
 logger = logging.getLogger(__name__)
 
 _LOOPBACK = "127.0.0.1"
+_POLL_S = 0.02
 
 
 def start_api(serve_at: tuple[str, int], *, host: str, insecure: bool) -> None:
     """Starts Serve, the state and the API, whose clients call `host`."""
     logging.getLogger("ray.serve").setLevel(logging.WARNING)  # what it does is ours to say
     state = state_actor()  # starts while Serve does
+    with ThreadPoolExecutor(1) as elsewhere:
+        starting = elsewhere.submit(_start_serve, *serve_at)
+        _await_controller(starting)
+        _open_state(state)
+        try:
+            args = {"insecure": insecure, "local": is_loopback(host) and not insecure}
+            deploy_app(api_app(args), APP_NAME, route_prefix="/")
+        except ApiError as exc:
+            raise StartError(f"the API did not start: {exc}") from exc
+        starting.result()
+
+
+def _start_serve(host: str, port: int) -> None:
+    """Returns when its proxies listen; raises StartError."""
     try:
         serve.start(
             proxy_location="EveryNode",
-            http_options={"host": serve_at[0], "port": serve_at[1], "request_timeout_s": None},
+            http_options={"host": host, "port": port, "request_timeout_s": None},
         )
     except (TimeoutError, ray.exceptions.RayError) as exc:
         raise StartError(f"Serve did not start, perhaps the machine is too busy: {exc}") from exc
-    _open_state(state)
-    try:
-        args = {"insecure": insecure, "local": is_loopback(host) and not insecure}
-        deploy_app(api_app(args), APP_NAME, route_prefix="/")
-    except ApiError as exc:
-        raise StartError(f"the API did not start: {exc}") from exc
+
+
+def _await_controller(starting: Future[None]) -> None:
+    """Returns when Serve can be told what to run, which is before its proxies listen."""
+    while not starting.done():
+        with contextlib.suppress(RayServeException):
+            _get_global_client()
+            return
+        time.sleep(_POLL_S)
+    starting.result()
 
 
 def address_behind_edge() -> tuple[str, int]:
