@@ -29,10 +29,14 @@ MLLIB = {
 """A training of a few seconds, in which chance has a part."""
 
 
+PAUSE_S = 0.01
+"""Between two calls of a client, where faults are the point and not how many calls there are."""
+
+
 @contextmanager
 def predicting(url: str, service: str, headers: dict[str, str] | None = None) -> Iterator[Load]:
     body = {"service": service, "data": [ROW]}
-    with Load(url, [("POST", "/predict", body)], headers=headers) as load:
+    with Load(url, [("POST", "/predict", body)], headers=headers, pause_s=PAUSE_S) as load:
         yield load
 
 

@@ -17,6 +17,7 @@ from tests.api.client import Client
 from tests.cluster.faults import (
     INPUT,
     MLLIB,
+    PAUSE_S,
     ROW,
     api,
     assert_as_unbroken,
@@ -69,7 +70,7 @@ def test_the_api_and_the_edge(
     server, url = server_and_url
     begun(wire, "s", tmp_path, iris_csv)
     eventually(lambda: iteration(wire, "s") > 0)
-    with Load(url, [("GET", "/services/s", None)]) as load:
+    with Load(url, [("GET", "/services/s", None)], pause_s=PAUSE_S) as load:
         kill(which(server))
         load.more(20)
     (job,) = wire.call("GET", "/services/s")[1]["body"]["jobs"]
@@ -106,7 +107,7 @@ def test_the_state(
         "parameters": {"input": INPUT, "mllib": {"iterations": 2}},
         "data": [iris_csv],
     }
-    asking = Load(url, [("GET", "/services/s", None)])
+    asking = Load(url, [("GET", "/services/s", None)], pause_s=PAUSE_S)
     with predicting(url, "other") as predicts, asking as asks:
         kill(before)
         calls = [

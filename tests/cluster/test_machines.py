@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.skipif(bool(lacking()), reason=lackin
 
 SERVICES = [f"s{number}" for number in range(1, 10)]
 """As many of them are created as it takes until two machines have one: where is Ray's choice."""
-ITERATIONS = 10_000
+ITERATIONS = 3_000
 """Of a training that is not done before its machine is switched off."""
 WINE = "14.2,1.7,2.4,15.6,127,2.8,3.1,0.28,2.3,5.6,1.04,3.9,1065"
 SETTINGS = {
