@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -51,9 +52,10 @@ def quick_rows(
         return None
     try:
         numbers = orjson.loads(b"[%b]" % text)
-    except ValueError:
+        packed = struct.pack(f"{len(numbers)}d", *numbers)  # in half the time of np.array
+    except (ValueError, OverflowError):
         return None
-    values = np.array(numbers, dtype=np.float64).reshape(len(data), -1)
+    values = np.frombuffer(packed).reshape(len(data), -1)
     if not np.abs(values).max() <= LARGEST:
         return None
     if bounds is None:

@@ -25,19 +25,19 @@ def predictions(
     _check_size(output, params)
     match output:
         case Scores():
-            items = _keyed("classes", _classes(output.probs_NC, params, class_names))
+            items = _keyed(uris, "classes", _classes(output.probs_NC, params, class_names))
             if params.logits or params.logits_blob:
                 _add_logits(items, output)
         case Values():
             rows = output.values_ND.tolist()
-            items = _keyed("vector", [_vector(row, class_names) for row in rows])
+            items = _keyed(uris, "vector", [_vector(row, class_names) for row in rows])
         case Reconstructions():
             losses = output.losses_N.tolist()
-            items = _keyed("losses", [[{"loss": loss, "last": True}] for loss in losses])
+            items = _keyed(uris, "losses", [[{"loss": loss, "last": True}] for loss in losses])
         case _:
-            items = [{"vals": _vals(row, params)} for row in output.values_NV]
+            items = _keyed(uris, "vals", [_vals(row, params) for row in output.values_NV])
             items[-1]["last"] = True
-    return [{"uri": uri} | item for uri, item in zip(uris, items, strict=True)]
+    return items
 
 
 def _check_size(output: Output, params: OutputParams) -> None:
@@ -62,8 +62,8 @@ def _check_size(output: Output, params: OutputParams) -> None:
         )
 
 
-def _keyed(key: str, rows: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    return [{key: row} for row in rows]
+def _keyed(uris: Sequence[str], key: str, rows: Sequence[Any]) -> list[dict[str, Any]]:
+    return [{"uri": uri, key: row} for uri, row in zip(uris, rows, strict=True)]
 
 
 def _add_logits(items: list[dict[str, Any]], scores: Scores) -> None:
@@ -78,13 +78,18 @@ def _classes(
 ) -> list[list[dict[str, Any]]]:
     count = probs_NC.shape[1]
     best = count if params.best < 0 else min(params.best, count)
-    if best == 1:
-        order_NK = probs_NC.argmax(axis=1)[:, None]
-    else:
-        order_NK = np.argsort(-probs_NC, axis=1, kind="stable")[:, :best]
-    best_NK = probs_NC[np.arange(len(probs_NC))[:, None], order_NK]
     names = [class_names[i] if i < len(class_names) else str(i) for i in range(count)]
     threshold = params.confidence_threshold
+    if best == 1:
+        best_N = probs_NC.max(axis=1).tolist()
+        return [
+            [{"prob": prob, "cat": names[i], "last": True}]
+            if threshold == 0 or prob > threshold
+            else []
+            for i, prob in zip(probs_NC.argmax(axis=1).tolist(), best_N, strict=True)
+        ]
+    order_NK = np.argsort(-probs_NC, axis=1, kind="stable")[:, :best]
+    best_NK = np.take_along_axis(probs_NC, order_NK, axis=1)
     rows = []
     for ids, probs in zip(order_NK.tolist(), best_NK.tolist(), strict=True):
         items: list[dict[str, Any]] = [
