@@ -5,7 +5,8 @@
 Starts each server of `peers/` and dd-ray with the same two models: XGBoost (54 features, 7 classes,
 50 rounds) with 1 and with 100 rows a request, and resnet_18 with one JPEG of 224 x 224 in base64;
 one compute thread each. Checks that all answer alike, then asks with `wrk` at 1, 8 and 32
-connections, round after round in turn, because the machine's speed changes. Prints requests a
+connections, round after round in turn, because the machine's speed changes; with images four times
+as long. Prints requests a
 second, requests a second of CPU of the whole process tree, latencies and memory, and what each is
 of FastAPI, as a Markdown table. dd-ray is asked at its public port, in DeepDetect's JSON.
 
@@ -70,7 +71,8 @@ def compare(kind: str, loads: list[Load], model: Path, root: Path, given: Any) -
             for load in loads:
                 for connections in CONNECTIONS:
                     for target in targets:
-                        result = ask(target, load, connections, given.seconds, root)
+                        seconds = given.seconds * load.longer
+                        result = ask(target, load, connections, seconds, root)
                         target.results.setdefault((load.name, connections), []).append(result)
         for target in targets:
             target.memory_mb[kind] = memory_mb(target.process)
