@@ -39,9 +39,11 @@ def take() -> None:
 def uncollected() -> Iterator[None]:
     """For imports: nothing of it goes away, and looking for what does takes a tenth of the time."""
     gc.disable()
-    yield
-    gc.freeze()  # nor will it later
-    gc.enable()
+    try:
+        yield
+    finally:
+        gc.freeze()  # nor will it later
+        gc.enable()
 
 
 def _import(modules: str) -> None:
