@@ -6,9 +6,9 @@ Starts each server of `peers/` and dd-ray with the same two models: XGBoost (54 
 50 rounds) with 1 and with 100 rows a request, and resnet_18 with one JPEG of 224 x 224 in base64;
 one compute thread each. Checks that all answer alike, then asks with `wrk` at 1, 8 and 32
 connections, round after round in turn, because the machine's speed changes; with images four times
-as long. Prints requests a
-second, requests a second of CPU of the whole process tree, latencies and memory, and what each is
-of FastAPI, as a Markdown table. dd-ray is asked at its public port, in DeepDetect's JSON.
+as long. Prints requests a second, requests a second of CPU of the whole process tree, latencies and
+memory, and what each is of FastAPI, as a Markdown table. dd-ray is asked at its public port, in
+DeepDetect's JSON.
 
 `--peers` is the Python of an environment that has the peers: `pip install litserve bentoml
 "ray[serve]" "uvicorn[standard]" orjson xgboost torch torchvision opencv-python-headless`; MLServer

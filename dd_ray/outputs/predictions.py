@@ -80,7 +80,7 @@ def _classes(
     best = count if params.best < 0 else min(params.best, count)
     names = [class_names[i] if i < len(class_names) else str(i) for i in range(count)]
     threshold = params.confidence_threshold
-    if best == 1:
+    if best == 1:  # most calls: a third of the time of what follows
         best_N = probs_NC.max(axis=1).tolist()
         return [
             [{"prob": prob, "cat": names[i], "last": True}]

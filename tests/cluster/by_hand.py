@@ -42,15 +42,9 @@ def said_for(where: str, lines: list[str], head: Machine) -> str:
 
 
 class Cluster:
-    """Machines on which the README is followed by hand; the first is Ray's head.
+    """Machines on which the README is followed by hand, with settings; the first is the head."""
 
-    `settings` are those of all, `for_head` is a command before Ray starts on the head.
-    """
-
-    def __init__(
-        self, found: list[Machine], settings: Mapping[str, object], *, for_head: str = "true"
-    ) -> None:
-        self._for_head = for_head
+    def __init__(self, found: list[Machine], settings: Mapping[str, object]) -> None:
         self.machines = found
         head, *others = found
         head.do("\n".join(commands("machine must have")))
@@ -66,14 +60,10 @@ class Cluster:
 
     def start_ray(self) -> None:
         head, *others = self.machines
-        self.start_head()
+        *lines, _ = commands("By hand")
+        head.do(said_for("the head", lines, head))
         for other in others:
             other.do(said_for("the others", commands("By hand"), head))
-
-    def start_head(self) -> None:
-        head = self.machines[0]
-        *lines, _ = commands("By hand")
-        head.do(f"{self._for_head}\n{said_for('the head', lines, head)}")
 
     def serve(self) -> None:
         """Starts the server, on the head."""

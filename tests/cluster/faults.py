@@ -28,7 +28,6 @@ MLLIB = {
 }
 """A training of a few seconds, in which chance has a part."""
 
-
 PAUSE_S = 0.01
 """Between two calls of a client, where faults are the point and not how many calls there are."""
 
