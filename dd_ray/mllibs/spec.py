@@ -147,6 +147,12 @@ class Predictor(Protocol):
     def predict(self, batch: Batch, params: Any) -> Output:
         """Outputs [N, ...] for a batch of N examples, in its order."""
 
+    def at_once(self, params: Any) -> int | None:
+        """Examples that are best predicted together; None: the more the better.
+
+        Of a larger batch, which is right all the same, the first would wait for the last.
+        """
+
     def close(self) -> None:
         """Gives memory back."""
 

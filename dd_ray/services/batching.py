@@ -173,7 +173,7 @@ class Batcher:
     def _next(self) -> list[Ticket]:
         """The calls at the head of the queue that may share a batch."""
         batch: list[Ticket] = []
-        rows = 0
+        rows, most = 0, 0
         while self._queue:
             ticket = self._queue[0]
             if ticket.cancelled:
@@ -181,14 +181,18 @@ class Batcher:
                 self._open -= 1
                 continue
             prepared = _prepared(ticket)
-            if batch and not (
-                prepared.joins(_prepared(batch[0]))
-                and rows + len(prepared.batch) <= self._limits.rows
-            ):
+            if not batch:
+                most = self._most(prepared)
+            elif rows + len(prepared.batch) > most or not prepared.joins(_prepared(batch[0])):
                 break
             batch.append(self._queue.popleft())
             rows += len(prepared.batch)
         return batch
+
+    def _most(self, prepared: Prepared) -> int:
+        """Rows of the batch that this call begins, when others join it."""
+        at_once = prepared.predictor.at_once(prepared.params.mllib)
+        return min(self._limits.rows, at_once or self._limits.rows)
 
     def _predict(self, batch: list[Ticket]) -> _Ran:
         """What became of a batch, each call with an error of its own."""

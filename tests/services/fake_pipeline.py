@@ -27,6 +27,7 @@ class FakePipeline:
         self.go = threading.Event()
         self.go.set()
         self._quick = quick
+        self.most: int | None = None
         self._params: dict[str, Any] = {}
 
     def quick(self, call: Any) -> bool:
@@ -53,6 +54,9 @@ class FakePipeline:
         if 13 in values:
             raise ApiError("thirteen")
         return Values(values_ND=batch.values_NF * 2)
+
+    def at_once(self, params: Any) -> int | None:
+        return self.most
 
     def close(self) -> None:
         return None

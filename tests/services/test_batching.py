@@ -100,6 +100,20 @@ def test_a_batch_is_counted_in_rows_and_a_large_call_goes_alone() -> None:
     assert pipeline.batches == [[1.0, 2.0, 3.0], [4.0], [5.0, 6.0, 7.0, 8.0]]
 
 
+@pytest.mark.parametrize(("most", "batches"), [(2, [2, 2, 1]), (99, [3, 2]), (None, [3, 2])])
+def test_a_batch_has_no_more_rows_than_the_model_takes_at_once(
+    most: int | None, batches: list[int]
+) -> None:
+    pipeline = FakePipeline()
+    pipeline.most = most
+
+    async def play(batcher: Batcher) -> Any:
+        return await asyncio.gather(*(batcher.predict(body(str(i))) for i in range(5)))
+
+    assert answers(played(play, pipeline, rows=3)) == [[2.0 * i] for i in range(5)]
+    assert [len(batch) for batch in pipeline.batches] == batches
+
+
 @pytest.mark.parametrize("quick", [True, False])
 def test_an_error_fails_its_own_call_alone(quick: bool) -> None:
     pipeline, stats = FakePipeline(quick=quick), Stats()

@@ -126,6 +126,9 @@ class _Predictor:
             )
         return _output(self._raw(batch), self._objective)
 
+    def at_once(self, params: XGBoostParams) -> int | None:
+        return None
+
     def _raw(self, batch: Rows) -> NDArray[np.float32]:
         try:
             if self._linear:  # in-place prediction is for trees

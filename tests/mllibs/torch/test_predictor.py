@@ -65,6 +65,13 @@ def test_the_batch_size_does_not_change_predictions(mlp: Path, cifar: Path, size
     np.testing.assert_allclose(parts.probs_NC, whole.probs_NC, rtol=1e-4)
 
 
+def test_images_are_predicted_in_small_groups_and_rows_in_any(mlp: Path, cifar: Path) -> None:
+    images = load(cifar, params(CIFAR))
+    assert images.at_once(params(CIFAR)) == 8
+    assert images.at_once(params(CIFAR, net={"test_batch_size": 64})) == 64
+    assert load(mlp).at_once(params()) is None
+
+
 def test_sparse_rows_are_those_of_a_table(tmp_path: Path) -> None:
     rows = blobs()
     values = np.where(np.abs(rows.values_NF) > 1, rows.values_NF, 0).astype(np.float32)
