@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -98,8 +98,9 @@ def dd_ray(kind: str, root: Path, **env: str) -> Iterator[Target]:
 def server_process(port: int) -> psutil.Process:
     """The `dd-ray serve` that was started with this port: the root of its process tree."""
     for process in psutil.Process().children(recursive=True):
-        if str(port) in process.cmdline() and "serve" in process.cmdline():
-            return process
+        with suppress(psutil.NoSuchProcess):  # what earlier servers left ends meanwhile
+            if {str(port), "serve"} <= set(process.cmdline()):
+                return process
     raise SystemExit(f"no dd-ray serve with port {port}")
 
 
@@ -157,11 +158,16 @@ def check(target: Target, load: Load) -> None:
     deadline = time.monotonic() + 60
     while True:  # a server may listen before its model is there
         headers = {"Content-Type": "application/json"}
-        answer = httpx.post(target.url + path, content=body, headers=headers, timeout=60)
-        if answer.status_code == 200:
-            break
+        try:
+            answer = httpx.post(target.url + path, content=body, headers=headers, timeout=60)
+            said = f"{answer.status_code} {answer.text[:300]}"
+        except httpx.TransportError as exc:
+            said = repr(exc)
+        else:
+            if answer.status_code == 200:
+                break
         if time.monotonic() > deadline:
-            raise SystemExit(f"{target.name}: {answer.status_code} {answer.text[:300]}")
+            raise SystemExit(f"{target.name}: {said}")
         time.sleep(0.5)
     found = classes_of(target, answer.json())
     if found != _FIRST.setdefault(load.name, found):

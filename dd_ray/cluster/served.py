@@ -15,6 +15,7 @@ from dd_ray.cluster.remote_state import RemoteState
 from dd_ray.services.answer import Rendered
 from dd_ray.services.batching import Batcher
 from dd_ray.services.definition import ServiceDefinition
+from dd_ray.services.endpoints import REGISTER_EVERY_S
 from dd_ray.services.pipeline import Pipeline
 from dd_ray.services.stats import Stats
 from dd_ray.services.tickets import Done, Limits, Ticket
@@ -24,7 +25,6 @@ logger = logging.getLogger(__name__)
 
 _TELL_EVERY_S = 0.25
 """The state hears this from all replicas, and it costs more to say than a prediction."""
-_REGISTER_EVERY_S = 10.0
 
 
 class Served:
@@ -90,7 +90,7 @@ class Served:
     async def _register_again(self) -> None:
         """A state that was restarted has forgotten it."""
         while True:
-            await asyncio.sleep(_REGISTER_EVERY_S)
+            await asyncio.sleep(REGISTER_EVERY_S)
             await self.register()
 
     def _submit(self, raw: bytes, done: Done, name: str) -> Ticket:

@@ -14,6 +14,10 @@ from dd_ray.services.ports import Replica
 
 logger = logging.getLogger(__name__)
 
+REGISTER_EVERY_S = 10.0
+"""How often a replica says where it listens: a list that was lost has forgotten it."""
+
+_LEARN_S = 1.5 * REGISTER_EVERY_S
 _WAIT_S = 60.0
 _CONNECT_S = 3.0
 _AGAIN_S = 1.0
@@ -72,14 +76,21 @@ class Endpoints:
     """The endpoints of a cluster. Lives on one event loop.
 
     A replica that has died is found out by `gone`. `version` is where counting starts: a list that
-    was lost and begins again should not count as one that its readers have seen.
+    was lost and begins again should not count as one that its readers have seen. For `learn_s`, in
+    which all replicas register again, such readers better go on with what they know.
     """
 
     def __init__(
-        self, *, gone: Callable[[Endpoint], Awaitable[None]] = gone, version: int = 0
+        self,
+        *,
+        gone: Callable[[Endpoint], Awaitable[None]] = gone,
+        version: int = 0,
+        learn_s: float = _LEARN_S,
     ) -> None:
         self._gone = gone
-        self._version = version
+        self._first = self._version = version
+        self._clock = asyncio.get_running_loop().time
+        self._learned_at = self._clock() + learn_s
         self._changed = asyncio.Event()
         self._watched: dict[Endpoint, asyncio.Task[None]] = {}
         self._problems: dict[Endpoint, str] = {}
@@ -119,9 +130,12 @@ class Endpoints:
     async def wait(self, seen: int = -1) -> tuple[int, list[Endpoint]]:
         """The endpoints, the oldest first, and a number that differs when they do.
 
-        With the number of an earlier answer as `seen`, waits up to a minute for a change.
+        With the number of an earlier answer as `seen`, waits up to a minute for a change; with that
+        of a list that was lost, until this one is complete.
         """
-        if seen == self._version:
+        if seen != -1 and not self._first <= seen <= self._version:
+            await asyncio.sleep(self._learned_at - self._clock())
+        elif seen == self._version:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), _WAIT_S)
         return self._version, list(self._watched)

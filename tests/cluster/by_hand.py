@@ -42,9 +42,15 @@ def said_for(where: str, lines: list[str], head: Machine) -> str:
 
 
 class Cluster:
-    """Machines on which the README is followed by hand, with settings; the first is the head."""
+    """Machines on which the README is followed by hand; the first is Ray's head.
 
-    def __init__(self, found: list[Machine], settings: Mapping[str, object]) -> None:
+    `settings` are those of all, `for_head` is a command before Ray starts on the head.
+    """
+
+    def __init__(
+        self, found: list[Machine], settings: Mapping[str, object], *, for_head: str = "true"
+    ) -> None:
+        self._for_head = for_head
         self.machines = found
         head, *others = found
         head.do("\n".join(commands("machine must have")))
@@ -60,10 +66,14 @@ class Cluster:
 
     def start_ray(self) -> None:
         head, *others = self.machines
-        *lines, _ = commands("By hand")
-        head.do(said_for("the head", lines, head))
+        self.start_head()
         for other in others:
             other.do(said_for("the others", commands("By hand"), head))
+
+    def start_head(self) -> None:
+        head = self.machines[0]
+        *lines, _ = commands("By hand")
+        head.do(f"{self._for_head}\n{said_for('the head', lines, head)}")
 
     def serve(self) -> None:
         """Starts the server, on the head."""

@@ -41,6 +41,7 @@ SETTINGS = {
     "RAY_health_check_period_ms": 1000,
     "RAY_health_check_timeout_ms": 2000,
     "DD_RAY_CHECKPOINT_S": 0.5,
+    "DD_RAY_WARM": "xgboost",  # three machines in one have no time for more
 }
 
 

@@ -77,8 +77,27 @@ def test_a_change_ends_waiting_and_nothing_else_does() -> None:
         await endpoints.register("s", "a", "10.0.0.1", 2)
         for each in waiting:
             assert shown(await each) == [("s", "a", 2)]
-        for other in (-1, seen, 10**9):  # also of a list that was lost
+        for other in (-1, seen):
             assert (await endpoints.wait(other))[0] == seen + 1
+        await endpoints.close()
+
+    run(test())
+
+
+@pytest.mark.parametrize("seen", [99, 10**9])
+def test_who_knows_a_list_that_was_lost_is_told_of_the_new_one_when_it_is_complete(
+    seen: int,
+) -> None:
+    async def test() -> None:
+        endpoints = Endpoints(gone=never, version=100, learn_s=0.3)
+        assert await endpoints.wait() == (100, [])
+        waiting = asyncio.create_task(endpoints.wait(seen))
+        await endpoints.register("s", "a", "10.0.0.1", 1)
+        assert not (await asyncio.wait([waiting], timeout=0.05))[0]
+        assert shown(await endpoints.wait(100)) == [("s", "a", 1)]
+        await endpoints.register("s", "b", "10.0.0.1", 2)
+        assert shown(await waiting) == [("s", "a", 1), ("s", "b", 2)]
+        assert shown(await endpoints.wait(seen)) == [("s", "a", 1), ("s", "b", 2)]
         await endpoints.close()
 
     run(test())
