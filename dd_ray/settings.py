@@ -94,7 +94,10 @@ class Settings(BaseModel):
         " services and trainings begin sooner, for 190 MB (xgboost) or 640 MB (torch) on each node",
     )
     batch_rows: int = Field(
-        512, gt=0, description="Most rows of predict calls that are joined into one batch"
+        512,
+        gt=0,
+        description="Most rows of predict calls that are joined into one batch; of images, as many"
+        " as the network takes at a time (`net.test_batch_size`)",
     )
     batch_wait_ms: float = Field(
         0.0, ge=0, description="How long a batch waits for more calls; 0 takes what has queued"

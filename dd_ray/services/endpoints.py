@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -89,8 +90,7 @@ class Endpoints:
     ) -> None:
         self._gone = gone
         self._first = self._version = version
-        self._clock = asyncio.get_running_loop().time
-        self._learned_at = self._clock() + learn_s
+        self._learned_at = time.monotonic() + learn_s
         self._changed = asyncio.Event()
         self._watched: dict[Endpoint, asyncio.Task[None]] = {}
         self._problems: dict[Endpoint, str] = {}
@@ -134,7 +134,7 @@ class Endpoints:
         of a list that was lost, until this one is complete.
         """
         if seen != -1 and not self._first <= seen <= self._version:
-            await asyncio.sleep(self._learned_at - self._clock())
+            await asyncio.sleep(self._learned_at - time.monotonic())
         elif seen == self._version:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), _WAIT_S)

@@ -45,7 +45,10 @@ class NetParams(Params):
         None, ge=1, description="Training batch size; default the template's, else 32"
     )
     test_batch_size: Int | None = Field(
-        None, ge=1, description="Testing and prediction batch size; default batch_size"
+        None,
+        ge=1,
+        description="Testing and prediction batch size; default batch_size for testing, 32 for"
+        " prediction, or 8 of images without a GPU",
     )
 
 
