@@ -160,12 +160,11 @@ def check(target: Target, load: Load) -> None:
         headers = {"Content-Type": "application/json"}
         try:
             answer = httpx.post(target.url + path, content=body, headers=headers, timeout=60)
+            if answer.status_code == 200:
+                break
             said = f"{answer.status_code} {answer.text[:300]}"
         except httpx.TransportError as exc:
             said = repr(exc)
-        else:
-            if answer.status_code == 200:
-                break
         if time.monotonic() > deadline:
             raise SystemExit(f"{target.name}: {said}")
         time.sleep(0.5)

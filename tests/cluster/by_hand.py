@@ -15,6 +15,14 @@ from tests.cluster.machines import ROOT, Machine
 FILES = (".ray/auth_token", ".dd-ray.env")
 """What all machines must have, the same on all."""
 
+SERVICES = [f"s{number}" for number in range(1, 10)]
+"""As many of them are created as it takes until another machine has one: where is Ray's choice."""
+
+_SETTINGS = {
+    "DD_RAY_CHECKPOINT_S": 0.5,
+    "DD_RAY_WARM": "xgboost",  # several machines in one have no time for more
+}
+
 
 def commands(part: str) -> list[str]:
     """The lines of the first block of code after a word of README.md's section."""
@@ -44,18 +52,24 @@ def said_for(where: str, lines: list[str], head: Machine) -> str:
 class Cluster:
     """Machines on which the README is followed by hand; the first is Ray's head.
 
-    `settings` are those of all, `for_head` is a command before Ray starts on the head.
+    `settings` are more than those that all have, `for_head` is a command before Ray starts on the
+    head.
     """
 
     def __init__(
-        self, found: list[Machine], settings: Mapping[str, object], *, for_head: str = "true"
+        self,
+        found: list[Machine],
+        settings: Mapping[str, object] | None = None,
+        *,
+        for_head: str = "true",
     ) -> None:
         self._for_head = for_head
         self.machines = found
         head, *others = found
         head.do("\n".join(commands("machine must have")))
         with (head.home / ".dd-ray.env").open("a") as file:
-            file.writelines(f"{name}={value}\n" for name, value in settings.items())
+            own = {**_SETTINGS, **(settings or {})}
+            file.writelines(f"{name}={value}\n" for name, value in own.items())
         for other, name in ((o, f) for o in others for f in FILES):
             (other.home / name).parent.mkdir(exist_ok=True)
             shutil.copy(head.home / name, other.home / name)

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.api.client import Client
-from tests.cluster.by_hand import Cluster, inline
+from tests.cluster.by_hand import SERVICES, Cluster, inline
 from tests.cluster.faults import ROW, begun, checkpointed, predicting, report, trained
 from tests.cluster.load import eventually
 from tests.cluster.machines import lacking, machines
@@ -27,10 +27,7 @@ pytestmark = [
 ]
 needs_redis = pytest.mark.skipif(not shutil.which(REDIS), reason=f"needs the program {REDIS}")
 
-SERVICES = [f"s{number}" for number in range(1, 10)]
-"""As many of them are created as it takes until the other machine has one."""
 ITERATIONS = 4_000
-SETTINGS = {"DD_RAY_CHECKPOINT_S": 0.5, "DD_RAY_WARM": "xgboost"}
 
 
 @pytest.fixture(params=["rocksdb", pytest.param("redis", marks=needs_redis)])
@@ -45,7 +42,7 @@ def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cluster]
         keeping = f"RAY_gcs_storage=rocksdb RAY_gcs_storage_path={tmp_path / 'gcs'}"
         if request.param == "redis":
             keeping = f"RAY_REDIS_ADDRESS={third.address}:{PORT}"
-        cluster = Cluster([head, other], SETTINGS, for_head=f"export {keeping}")
+        cluster = Cluster([head, other], for_head=f"export {keeping}")
         command = f"{REDIS} --protected-mode no --port {PORT} --dir {tmp_path}"
         try:
             if request.param == "redis":

@@ -13,7 +13,7 @@ import pytest
 
 from examples.demo import write_wine
 from tests.api.client import Client
-from tests.cluster.by_hand import Cluster, commands, inline, runs_on
+from tests.cluster.by_hand import SERVICES, Cluster, commands, inline, runs_on
 from tests.cluster.faults import (
     INPUT,
     ROW,
@@ -31,8 +31,6 @@ logger = logging.getLogger(__name__)
 
 pytestmark = [pytest.mark.ray, pytest.mark.skipif(bool(lacking()), reason=lacking())]
 
-SERVICES = [f"s{number}" for number in range(1, 10)]
-"""As many of them are created as it takes until two machines have one: where is Ray's choice."""
 ITERATIONS = 3_000
 """Of a training that is not done before its machine is switched off."""
 WINE = "14.2,1.7,2.4,15.6,127,2.8,3.1,0.28,2.3,5.6,1.04,3.9,1065"
@@ -40,8 +38,6 @@ SETTINGS = {
     # a machine counts as lost after 15 s, and not after Ray's 65 s
     "RAY_health_check_period_ms": 1000,
     "RAY_health_check_timeout_ms": 2000,
-    "DD_RAY_CHECKPOINT_S": 0.5,
-    "DD_RAY_WARM": "xgboost",  # three machines in one have no time for more
 }
 
 

@@ -65,7 +65,7 @@ def test_replicas_are_listed_from_their_registration_to_their_end() -> None:
 
 def test_a_change_ends_waiting_and_nothing_else_does() -> None:
     async def test() -> None:
-        endpoints = Endpoints(gone=never, version=7)
+        endpoints = Endpoints(gone=never, version=7, learn_s=0)
         await endpoints.register("s", "a", "10.0.0.1", 1)
         seen, _ = await endpoints.wait(7)
         assert seen == 8
@@ -77,7 +77,7 @@ def test_a_change_ends_waiting_and_nothing_else_does() -> None:
         await endpoints.register("s", "a", "10.0.0.1", 2)
         for each in waiting:
             assert shown(await each) == [("s", "a", 2)]
-        for other in (-1, seen):
+        for other in (-1, seen, 10**9):  # also of a list that was lost
             assert (await endpoints.wait(other))[0] == seen + 1
         await endpoints.close()
 

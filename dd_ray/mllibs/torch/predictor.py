@@ -45,6 +45,8 @@ class TorchPredictor:
         self._network = module
         self._description = network.description
         self._device = device
+        slower = device.type == "cpu" and network.description.network_shape.is_image
+        self._batch = _IMAGES_ON_CPU if slower else _BATCH
         self._lock = threading.Lock()
 
     def predict(self, batch: Batch, params: TorchParams) -> Output:
@@ -80,8 +82,7 @@ class TorchPredictor:
 
     def _size(self, params: TorchParams) -> int:
         """Examples in one forward pass."""
-        slower = self._device.type == "cpu" and self._description.network_shape.is_image
-        return params.net.test_batch_size or (_IMAGES_ON_CPU if slower else _BATCH)
+        return params.net.test_batch_size or self._batch
 
     def _forward(self, inputs: torch.Tensor, params: TorchParams) -> Floats:
         try:

@@ -66,10 +66,14 @@ def test_the_batch_size_does_not_change_predictions(mlp: Path, cifar: Path, size
 
 
 def test_images_are_predicted_in_small_groups_and_rows_in_any(mlp: Path, cifar: Path) -> None:
-    images = load(cifar, params(CIFAR))
-    assert images.at_once(params(CIFAR)) == 8
-    assert images.at_once(params(CIFAR, net={"test_batch_size": 64})) == 64
+    predictor = load(cifar, params(CIFAR))
+    assert predictor.at_once(params(CIFAR)) == 8
+    assert predictor.at_once(params(CIFAR, net={"test_batch_size": 64})) == 64
     assert load(mlp).at_once(params()) is None
+    passes: list[int] = []
+    predictor._network.register_forward_pre_hook(lambda _, given: passes.append(len(given[0])))
+    predictor.predict(Images().batch(), params(CIFAR))
+    assert passes == [8, 8, 8]
 
 
 def test_sparse_rows_are_those_of_a_table(tmp_path: Path) -> None:
